@@ -1,0 +1,36 @@
+/*
+ * Text building: appends to a buffer that grows. The first failed allocation sticks: later
+ * appends do nothing, and weir__text_ok() tells at the end, once.
+ */
+#ifndef WEIR_SRC_TEXT_H
+#define WEIR_SRC_TEXT_H
+
+#include "base/env.h"
+
+typedef struct weir__text {
+    const weir_env *env; /* Borrowed. */
+    char *data;          /* NUL-terminated once anything was appended; NULL before. */
+    size_t size, capacity;
+    bool failed;
+} weir__text;
+
+#if defined(__GNUC__)
+#define WEIR__PRINTF(format, first) __attribute__((format(printf, format, first)))
+#else
+#define WEIR__PRINTF(format, first)
+#endif
+
+void weir__text_init(weir__text *text, const weir_env *env); /* Allocates nothing. */
+void weir__text_free(weir__text *text);
+void weir__text_clear(weir__text *text); /* Keeps the buffer; forgets a failure. */
+bool weir__text_ok(const weir__text *text);
+void weir__text_bytes(weir__text *text, const void *data, size_t size);
+void weir__text_str(weir__text *text, const char *str);
+void weir__text_u64(weir__text *text, uint64_t value); /* Decimal. */
+void weir__text_format(weir__text *text, const char *format, ...) WEIR__PRINTF(2, 3);
+/* A JSON string with its quotes (RFC 8259); bytes that are not UTF-8 become U+FFFD. */
+void weir__text_json(weir__text *text, const char *str, size_t size);
+/* A Prometheus label value without quotes: backslash, quote and line feed escaped. */
+void weir__text_label(weir__text *text, const char *str, size_t size);
+
+#endif
