@@ -23,7 +23,7 @@
 typedef struct weir__reader {
     _Atomic uint64_t epoch;    /* When the outermost section began; 0 = outside. Own thread writes. */
     uint32_t depth;            /* Own thread only. */
-    uint32_t state;            /* Own thread only: WEIR__READER_... in snapshot.c. */
+    uint32_t state;            /* Own thread only: a WEIR__READER_... */
     struct weir__reader *next; /* Guarded by the registry's lock. */
 } weir__reader;
 
@@ -40,20 +40,22 @@ typedef struct weir__snapshot {
     void *owner;
 } weir__snapshot;
 
+#define WEIR__READER_NEW    UINT32_C(0) /* Writers do not know this thread yet. */
+#define WEIR__READER_LISTED UINT32_C(1) /* Writers look at its epoch. */
+#define WEIR__READER_STRAY  UINT32_C(2) /* Its end could not be watched: it is counted instead. */
+
 extern _Thread_local weir__reader weir__reader_self;
 extern _Atomic uint64_t weir__epoch;
-extern _Atomic bool weir__epoch_fenced; /* The reader pays the fence. */
+extern _Atomic bool weir__reader_fences; /* There is no membarrier(2): the reader pays the fence. */
 
-void weir__read_begin_slow(weir__reader *reader);
-void weir__read_end_slow(weir__reader *reader);
-
-#define WEIR__READER_LISTED UINT32_C(1) /* The writers see this thread. */
+void weir__read_begin_slow(weir__reader *self);
+void weir__read_end_slow(weir__reader *self);
 
 static inline weir__reader *weir__read_begin(void)
 {
     weir__reader *const self = &weir__reader_self;
     if (WEIR__UNLIKELY(self->state != WEIR__READER_LISTED || self->depth != 0 ||
-                       atomic_load_explicit(&weir__epoch_fenced, memory_order_relaxed))) {
+                       atomic_load_explicit(&weir__reader_fences, memory_order_relaxed))) {
         weir__read_begin_slow(self);
         return self;
     }
@@ -89,9 +91,12 @@ void weir__snapshot_sweep(weir__snapshot *snapshot);
 /* Frees all versions at once: nobody else may use the snapshot any more. */
 void weir__snapshot_free(weir__snapshot *snapshot);
 
-/* The two halves of a grace period, for what is not a version: take a mark when the thing can no
- * longer be found; once passed, nobody who found it before is still reading. Neither waits. */
+/*
+ * Grace periods, for what is not a version: take a mark once the thing can no longer be found.
+ * When the horizon has reached the mark, nobody who found it before is still reading. Neither
+ * waits; the horizon costs a membarrier(2).
+ */
 uint64_t weir__grace_mark(void);
-bool weir__grace_passed(uint64_t mark);
+uint64_t weir__grace_horizon(void);
 
 #endif
