@@ -1,6 +1,6 @@
 /*
  * Binary heap of deadlines. Nodes are embedded in what they time, so push, move and remove need
- * no search; equal times come out in the order in which they went in. Not synchronized.
+ * no search; equal times come out in the order in which they were set. Not synchronized.
  */
 #ifndef WEIR_SRC_HEAP_H
 #define WEIR_SRC_HEAP_H
@@ -9,7 +9,7 @@
 
 typedef struct weir__heap_node {
     uint64_t at_ns;
-    uint64_t order; /* Set by push: breaks ties. */
+    uint64_t order; /* Which setting this was: breaks ties. */
     size_t place;   /* 1-based index in the heap; 0 = not in one. */
 } weir__heap_node;
 
@@ -17,7 +17,7 @@ typedef struct weir__heap {
     const weir_env *env; /* Borrowed. */
     weir__heap_node **nodes;
     size_t count, capacity;
-    uint64_t pushes;
+    uint64_t settings;
 } weir__heap;
 
 void weir__heap_init(weir__heap *heap, const weir_env *env); /* Allocates nothing. */

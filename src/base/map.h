@@ -19,7 +19,8 @@ typedef struct weir__map_entry {
 typedef struct weir__map {
     const weir_env *env; /* Borrowed from the module that owns the map. */
     weir__hash_key seed;
-    weir__map_entry *slots; /* A power of two of them, at most three quarters used; NULL at first. */
+    weir__map_entry
+        *slots; /* A power of two of them, at most three quarters used; NULL at first. */
     size_t capacity, count;
 } weir__map;
 

@@ -11,7 +11,8 @@
 
 typedef struct weir__number_error {
     const char *what; /* Static: "expected a digit", "too large", "unknown unit", ... */
-    size_t at;        /* The offending byte, 0-based; the size of the text when it ends too soon. */
+    size_t at;        /* The offending byte, 0-based; the size of the text when it ends too soon;
+                         0 for a well-formed number that is out of range. */
 } weir__number_error;
 
 /* Decimal digits, within min .. max. False: *error is set and *out is untouched. */
@@ -20,13 +21,15 @@ bool weir__number_u64(const char *text, size_t size, uint64_t min, uint64_t max,
 /*
  * A duration in ns: one or more of <digits>[.<digits>]<unit>, units ns us ms s m h d in falling
  * order, each once: "250ms", "1.5s", "1m30s". A bare "0" is allowed; any other bare number is not.
+ * Always exact: a fraction finer than a nanosecond is an error.
  */
 bool weir__number_duration(const char *text, size_t size, uint64_t min_ns, uint64_t max_ns,
                            uint64_t *out_ns, weir__number_error *error);
 /* Bytes: <digits> with an optional k, m or g (powers of 1024), either case. */
 bool weir__number_size(const char *text, size_t size, uint64_t min, uint64_t max, uint64_t *out,
                        weir__number_error *error);
-/* A percentage "12.5%" or "50%", 0 .. 100, in thousandths of a percent (12500). */
+/* A percentage "12.5%" or "50%", 0 .. 100, in thousandths of a percent (12500); finer is an error.
+ */
 bool weir__number_percent(const char *text, size_t size, uint32_t *out_milli,
                           weir__number_error *error);
 

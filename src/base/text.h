@@ -15,9 +15,9 @@ typedef struct weir__text {
 } weir__text;
 
 #if defined(__GNUC__)
-#define WEIR__PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define WEIR__PRINTF(at, first) __attribute__((format(printf, at, first)))
 #else
-#define WEIR__PRINTF(format, first)
+#define WEIR__PRINTF(at, first)
 #endif
 
 void weir__text_init(weir__text *text, const weir_env *env); /* Allocates nothing. */

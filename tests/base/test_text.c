@@ -1,0 +1,164 @@
+/* Text building: growth, sticky failure, and the escapes of JSON and Prometheus. */
+#include "support/fake_env.h"
+
+#include "base/text.h"
+
+#include <string.h>
+
+typedef struct fixture {
+    fake_env fake;
+    weir_env env;
+    weir__text text;
+} fixture;
+
+static fixture f;
+
+static int setup(void **state)
+{
+    (void)state;
+    f = (fixture){.fake = {0}};
+    f.env = fake_env_hooks(&f.fake);
+    weir__text_init(&f.text, &f.env);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    weir__text_free(&f.text);
+    return f.fake.live_bytes == 0 ? 0 : -1;
+}
+
+static void expect_json(const char *in, size_t size, const char *expected)
+{
+    weir__text_clear(&f.text);
+    weir__text_json(&f.text, in, size);
+    assert_string_equal(f.text.data, expected);
+    assert_int_equal(f.text.size, strlen(expected));
+}
+
+#define EXPECT_JSON(literal, expected) expect_json(literal, sizeof(literal) - 1, expected)
+
+static void is_empty_at_first_and_after_a_clear(void **state)
+{
+    (void)state;
+    weir__text_clear(&f.text);
+    assert_null(f.text.data);
+    assert_true(weir__text_ok(&f.text));
+    weir__text_bytes(&f.text, NULL, 0);
+    assert_string_equal(f.text.data, "");
+    weir__text_str(&f.text, "abc");
+    weir__text_clear(&f.text);
+    assert_string_equal(f.text.data, "");
+    assert_int_equal(f.text.size, 0);
+}
+
+static void appends_strings_numbers_and_formats(void **state)
+{
+    (void)state;
+    weir__text_str(&f.text, "a");
+    weir__text_u64(&f.text, 0);
+    weir__text_u64(&f.text, UINT64_MAX);
+    weir__text_format(&f.text, "[%s %d]", "b", -1);
+    assert_string_equal(f.text.data, "a018446744073709551615[b -1]");
+    assert_int_equal(f.text.size, strlen(f.text.data));
+}
+
+static void grows_without_losing_a_byte(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 1000; i++)
+        weir__text_str(&f.text, "0123456789");
+    assert_int_equal(f.text.size, 10000);
+    for (size_t i = 0; i < 10000; i++)
+        assert_int_equal(f.text.data[i], '0' + (int)(i % 10));
+    /* The last byte that fits, and the NUL behind it. */
+    while (f.text.size + 1 < f.text.capacity)
+        weir__text_str(&f.text, "x");
+    unsigned const calls = f.fake.calls;
+    weir__text_bytes(&f.text, "", 0);
+    assert_int_equal(f.fake.calls, calls);
+    weir__text_str(&f.text, "y");
+    assert_int_equal(f.fake.calls, calls + 1);
+}
+
+static void the_first_failed_allocation_sticks(void **state)
+{
+    (void)state;
+    weir__text_str(&f.text, "kept");
+    f.fake.fail_at = f.fake.calls + 1;
+    for (int i = 0; i < 50; i++)
+        weir__text_str(&f.text, "0123456789");
+    assert_false(weir__text_ok(&f.text));
+    size_t const size = f.text.size;
+    weir__text_format(&f.text, "%d", 1);
+    weir__text_u64(&f.text, 1);
+    assert_int_equal(f.text.size, size);
+    assert_int_equal(f.text.data[size], '\0');
+    weir__text_clear(&f.text);
+    assert_true(weir__text_ok(&f.text));
+    weir__text_str(&f.text, "again");
+    assert_string_equal(f.text.data, "again");
+    weir__text_bytes(&f.text, "", SIZE_MAX - 10); /* No such buffer, and no byte is read. */
+    assert_false(weir__text_ok(&f.text));
+    assert_string_equal(f.text.data, "again");
+}
+
+/* RFC 8259, section 7. */
+static void json_escapes_what_it_must(void **state)
+{
+    (void)state;
+    EXPECT_JSON("", "\"\"");
+    EXPECT_JSON("plain /text/", "\"plain /text/\"");
+    EXPECT_JSON("\"\\\b\f\n\r\t", "\"\\\"\\\\\\b\\f\\n\\r\\t\"");
+    EXPECT_JSON("\0\x01\x0b\x1f\x20\x7f", "\"\\u0000\\u0001\\u000b\\u001f \x7f\"");
+}
+
+static void json_keeps_utf8(void **state)
+{
+    (void)state;
+    EXPECT_JSON("\xc2\x80 \xdf\xbf", "\"\xc2\x80 \xdf\xbf\"");                 /* 80, 7ff */
+    EXPECT_JSON("\xe0\xa0\x80 \xed\x9f\xbf", "\"\xe0\xa0\x80 \xed\x9f\xbf\""); /* 800, d7ff */
+    EXPECT_JSON("\xee\x80\x80 \xef\xbf\xbf", "\"\xee\x80\x80 \xef\xbf\xbf\""); /* e000, ffff */
+    EXPECT_JSON("\xf0\x90\x80\x80", "\"\xf0\x90\x80\x80\"");                   /* 10000 */
+    EXPECT_JSON("\xf4\x8f\xbf\xbf", "\"\xf4\x8f\xbf\xbf\"");                   /* 10ffff */
+}
+
+#define BAD "\xef\xbf\xbd"
+
+/* One U+FFFD for each maximal subpart: Unicode 15, section 3.9, tables 3-8 to 3-11. */
+static void json_replaces_what_is_not_utf8(void **state)
+{
+    (void)state;
+    EXPECT_JSON("\xc0\xaf\xe0\x80\xbf\xf0\x81\x82\x41", "\"" BAD BAD BAD BAD BAD BAD BAD BAD "A\"");
+    EXPECT_JSON("\xed\xa0\x80\xed\xbf\xbf\xed\xaf\x41", "\"" BAD BAD BAD BAD BAD BAD BAD BAD "A\"");
+    EXPECT_JSON("\xf4\x91\x92\x93\xff\x41\x80\xbf\x42", "\"" BAD BAD BAD BAD BAD "A" BAD BAD "B\"");
+    EXPECT_JSON("\xe1\x80\xe2\xf0\x91\x92\xf1\xbf\x41", "\"" BAD BAD BAD BAD "A\"");
+    EXPECT_JSON("a\xc3", "\"a" BAD "\"");         /* Cut off at the end. */
+    EXPECT_JSON("a\xf0\x9f\x98", "\"a" BAD "\""); /* Late. */
+}
+
+static void a_label_escapes_backslash_quote_and_line_feed(void **state)
+{
+    (void)state;
+    static const char in[] = "C:\\dir \"x\"\n\t";
+    weir__text_label(&f.text, in, sizeof in - 1);
+    assert_string_equal(f.text.data, "C:\\\\dir \\\"x\\\"\\n\t");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(is_empty_at_first_and_after_a_clear),
+        TEST(appends_strings_numbers_and_formats),
+        TEST(grows_without_losing_a_byte),
+        TEST(the_first_failed_allocation_sticks),
+        TEST(json_escapes_what_it_must),
+        TEST(json_keeps_utf8),
+        TEST(json_replaces_what_is_not_utf8),
+        TEST(a_label_escapes_backslash_quote_and_line_feed),
+    };
+    return cmocka_run_group_tests_name("text", tests, NULL, NULL);
+}
