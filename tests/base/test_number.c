@@ -46,7 +46,7 @@ static uint64_t percent(const char *text)
     return out;
 }
 
-static void expect_value(uint64_t value, uint64_t expected, int line)
+static void expect_result(uint64_t value, uint64_t expected, int line)
 {
     if (error.what != NULL)
         fail_msg("line %d: %s at %zu", line, error.what, error.at);
@@ -54,15 +54,15 @@ static void expect_value(uint64_t value, uint64_t expected, int line)
         fail_msg("line %d: %" PRIu64 " instead of %" PRIu64, line, value, expected);
 }
 
-static void expect_error(const char *what, size_t at, int line)
+static void expect_problem(const char *what, size_t at, int line)
 {
     if (error.what == NULL || strcmp(error.what, what) != 0 || error.at != at)
         fail_msg("line %d: %s at %zu", line, error.what != NULL ? error.what : "no error",
                  error.at);
 }
 
-#define EXPECT(call, value)          expect_value(call, value, __LINE__)
-#define EXPECT_ERROR(call, what, at) ((void)(call), expect_error(what, at, __LINE__))
+#define EXPECT(call, value)          expect_result(call, value, __LINE__)
+#define EXPECT_ERROR(call, what, at) ((void)(call), expect_problem(what, at, __LINE__))
 
 static void reads_plain_numbers(void **state)
 {
