@@ -9,6 +9,8 @@ INCLUDEDIR ?= $(PREFIX)/include
 BUILD      ?= build
 SAN        ?=
 CI         ?=
+V          ?=
+Q          := $(if $(V),,@)
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
         -Wmissing-prototypes -Wold-style-definition -Wvla -Wundef -Wcast-qual -Wcast-align \
@@ -42,31 +44,31 @@ all: $(STATIC) $(SHARED) $(BUILD)/weir.pc ## build the libraries (default)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c $< -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) -c $< -o $@
 
 $(STATIC): $(OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 $(SHARED): $(OBJ)
-	$(CC) $(ALL_CFLAGS) -shared -Wl,-soname,libweir.so.$(SOVERSION) -Wl,--no-undefined -Wl,-z,nodelete $^ $(LDFLAGS) -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) -shared -Wl,-soname,libweir.so.$(SOVERSION) -Wl,--no-undefined -Wl,-z,nodelete $^ $(LDFLAGS) -o $@
 
 $(BUILD)/tests/%: tests/%.c $(STATIC)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(CMOCKA_CFLAGS) -Itests $< $(STATIC) $(CMOCKA_LIBS) $(LDFLAGS) -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(CMOCKA_CFLAGS) -Itests $< $(STATIC) $(CMOCKA_LIBS) $(LDFLAGS) -o $@
 
 $(BUILD)/tests/bench/%: tests/bench/%.c $(STATIC)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Itests $< $(STATIC) $(LDFLAGS) -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests $< $(STATIC) $(LDFLAGS) -o $@
 
 # Without -fsanitize=fuzzer, each fuzzer carries a main() that replays the files it is given.
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(STATIC)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Itests $< $(STATIC) $(LDFLAGS) -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests $< $(STATIC) $(LDFLAGS) -o $@
 
 $(BUILD)/examples/%: examples/%.c $(STATIC)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $< $(STATIC) $(LDFLAGS) -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $< $(STATIC) $(LDFLAGS) -o $@
 
 unit: $(UNIT) $(ROOMS) ## run the unit tests
 	@for t in $^; do $(RUN) $$t || exit 1; done

@@ -100,8 +100,10 @@ typedef struct weir_env {
 } weir_env;
 
 #define WEIR_ENV_INIT                                                                              \
-    {.struct_size = sizeof(weir_env), .realloc_fn = NULL, .now_ns = NULL, .wall_ns = NULL,         \
-     .random = NULL, .sleep_ns = NULL, .user = NULL}
+    {                                                                                              \
+        .struct_size = sizeof(weir_env), .realloc_fn = NULL, .now_ns = NULL, .wall_ns = NULL,      \
+        .random = NULL, .sleep_ns = NULL, .user = NULL                                             \
+    }
 
 /**
  * Something to do later. A module that needs time to pass offers one; a loop, a thread or the

@@ -21,9 +21,9 @@
 #include <stdatomic.h>
 
 typedef struct weir__reader {
-    _Atomic uint64_t epoch;    /* When the outermost section began; 0 = outside. Own thread writes. */
-    uint32_t depth;            /* Own thread only. */
-    uint32_t state;            /* Own thread only: a WEIR__READER_... */
+    _Atomic uint64_t epoch; /* When the outermost section began; 0 = outside. Own thread writes. */
+    uint32_t depth;         /* Own thread only. */
+    uint32_t state;         /* Own thread only: a WEIR__READER_... */
     struct weir__reader *next; /* Guarded by the registry's lock. */
 } weir__reader;
 
