@@ -20,9 +20,11 @@
 
 #include <stdatomic.h>
 
+/* depth and state are apart, or compilers read both in one load, which waits for the store to one.
+ */
 typedef struct weir__reader {
+    uint32_t depth;         /* Own thread only: sections begun and not ended. */
     _Atomic uint64_t epoch; /* When the outermost section began; 0 = outside. Own thread writes. */
-    uint32_t depth;         /* Own thread only. */
     uint32_t state;         /* Own thread only: a WEIR__READER_... */
     struct weir__reader *next; /* Guarded by the registry's lock. */
 } weir__reader;

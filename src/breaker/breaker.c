@@ -53,7 +53,7 @@ static void breaker_open_if_ill(weir_breaker *breaker, uint64_t generation, uint
     weir_breaker_reason reason;
     if (generation == weir__breaker_generation(atomic_load(&breaker->control))) {
         weir__window_read(policy->window, generation, at_ns, &counts);
-        if (weir__breaker_judge(&policy->options, &counts, &reason))
+        if (weir__window_judge(&policy->options, &counts, &reason))
             weir__breaker_trip(breaker, reason, &counts);
     }
     weir__breaker_unlock(breaker);
@@ -65,30 +65,27 @@ static bool breaker_is_slow(const weir_breaker_options *options, uint64_t entere
     return now_ns > entered_ns && now_ns - entered_ns > options->slow_ms * WEIR__NS_PER_MS;
 }
 
-static void breaker_count(weir_breaker *breaker, weir_breaker_state state,
-                          const weir_breaker_permit *permit, bool failed, uint64_t now_ns)
+static void breaker_count(weir_breaker *breaker, weir_breaker_state state, uint64_t generation,
+                          uint64_t entered_ns, bool failed, uint64_t now_ns)
 {
-    weir__window_counts counts;
-    weir_breaker_reason reason;
     weir__reader *const reader = weir__read_begin();
     weir__breaker_policy *const policy = weir__breaker_policy_of(breaker);
-    bool const slow = breaker_is_slow(&policy->options, permit->entered_ns, now_ns);
-    weir__window_add(policy->window, permit->generation, now_ns, failed, slow);
-    weir__window_read(policy->window, permit->generation, now_ns, &counts);
-    bool const ill = state != WEIR_BREAKER_METRICS_ONLY &&
-                     weir__breaker_judge(&policy->options, &counts, &reason);
+    bool const slow = breaker_is_slow(&policy->options, entered_ns, now_ns);
+    bool const ill =
+        weir__window_count(policy->window, &policy->options, generation, now_ns, failed, slow);
     weir__read_end(reader);
-    if (WEIR__UNLIKELY(ill))
-        breaker_open_if_ill(breaker, permit->generation, now_ns);
+    if (WEIR__UNLIKELY(ill) && state != WEIR_BREAKER_METRICS_ONLY)
+        breaker_open_if_ill(breaker, generation, now_ns);
 }
 
-static void breaker_leave_probe(weir_breaker *breaker, const weir_breaker_permit *permit,
-                                bool counts, bool failed, uint64_t now_ns)
+static void breaker_leave_probe(weir_breaker *breaker, uint64_t generation,
+                                const weir_breaker_permit *permit, bool counts, bool failed,
+                                uint64_t now_ns)
 {
     pthread_mutex_lock(&breaker->lock);
     uint64_t const at_ns = weir__breaker_tick(breaker, now_ns);
     const weir_breaker_options *const options = &weir__breaker_policy_of(breaker)->options;
-    if (permit->generation == weir__breaker_generation(atomic_load(&breaker->control)))
+    if (generation == weir__breaker_generation(atomic_load(&breaker->control)))
         weir__breaker_probe_done(breaker, permit->probe, counts, failed,
                                  breaker_is_slow(options, permit->entered_ns, at_ns));
     weir__breaker_unlock(breaker);
@@ -97,19 +94,19 @@ static void breaker_leave_probe(weir_breaker *breaker, const weir_breaker_permit
 void weir_breaker_leave_at(weir_breaker *breaker, weir_breaker_permit *permit, weir_outcome outcome,
                            uint64_t now_ns)
 {
-    weir_breaker_permit const spent = *permit;
+    uint64_t const generation = permit->generation;
     permit->generation = 0;
     uint64_t const control = atomic_load_explicit(&breaker->control, memory_order_acquire);
     weir_breaker_state const state = weir__breaker_state(control);
-    if (spent.generation != weir__breaker_generation(control))
+    if (generation != weir__breaker_generation(control))
         return; /* Late, or spent before: generations start at 1. */
 
     bool const failed = outcome == WEIR_FAILURE || outcome == WEIR_TIMEOUT;
     bool const counts = failed || outcome == WEIR_SUCCESS;
     if (state == WEIR_BREAKER_HALF_OPEN)
-        breaker_leave_probe(breaker, &spent, counts, failed, now_ns);
+        breaker_leave_probe(breaker, generation, permit, counts, failed, now_ns);
     else if (counts && state != WEIR_BREAKER_DISABLED)
-        breaker_count(breaker, state, &spent, failed, now_ns);
+        breaker_count(breaker, state, generation, permit->entered_ns, failed, now_ns);
 }
 
 void weir_breaker_leave(weir_breaker *breaker, weir_breaker_permit *permit, weir_outcome outcome)

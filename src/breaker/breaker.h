@@ -69,9 +69,6 @@ int weir__breaker_admit(weir_breaker *breaker, weir_breaker_permit *permit,
                         uint64_t *retry_after_ns);
 void weir__breaker_probe_done(weir_breaker *breaker, uint64_t probe, bool counts, bool failed,
                               bool slow);
-/* Which limit these counts reach; false if none. */
-bool weir__breaker_judge(const weir_breaker_options *options, const weir__window_counts *counts,
-                         weir_breaker_reason *reason);
 /* Releases the lock and tells what there is to tell. */
 void weir__breaker_unlock(weir_breaker *breaker);
 

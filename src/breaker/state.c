@@ -91,34 +91,14 @@ void weir__breaker_trip(weir_breaker *breaker, weir_breaker_reason reason,
     weir__breaker_become(breaker, WEIR_BREAKER_OPEN, reason, counts);
 }
 
-static bool breaker_reaches(uint32_t count, uint32_t calls, uint32_t percent)
-{
-    return percent != 0 && (uint64_t)count * 100 >= (uint64_t)percent * calls;
-}
-
-bool weir__breaker_judge(const weir_breaker_options *o, const weir__window_counts *counts,
-                         weir_breaker_reason *reason)
-{
-    bool const enough = counts->calls >= o->min_calls;
-    if (enough && breaker_reaches(counts->failures, counts->calls, o->failure_percent))
-        *reason = WEIR_BREAKER_FAILURE_RATE;
-    else if (enough && breaker_reaches(counts->slow, counts->calls, o->slow_percent))
-        *reason = WEIR_BREAKER_SLOW_RATE;
-    else if (o->consecutive_failures != 0 && counts->streak >= o->consecutive_failures)
-        *reason = WEIR_BREAKER_STREAK;
-    else
-        return false;
-    return true;
-}
-
 /* Bad outcomes only add up, so a verdict of ill need not wait for the remaining probes. */
 static bool breaker_probes_ill(const weir_breaker_options *o, const weir__window_counts *got)
 {
     bool const no_rate = o->failure_percent == 0 && o->slow_percent == 0;
     if (o->verdict == WEIR_BREAKER_ALL_PASS || no_rate)
         return got->failures > 0 || (o->slow_percent != 0 && got->slow > 0);
-    return breaker_reaches(got->failures, o->probe_calls, o->failure_percent) ||
-           breaker_reaches(got->slow, o->probe_calls, o->slow_percent);
+    return weir__window_reaches(got->failures, o->probe_calls, o->failure_percent) ||
+           weir__window_reaches(got->slow, o->probe_calls, o->slow_percent);
 }
 
 static void breaker_pass_verdict(weir_breaker *breaker)

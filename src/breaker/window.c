@@ -91,10 +91,26 @@ static void window_add_streak(weir__window *window, uint32_t tag, bool failed)
         tagged_clear(&window->streak, tag);
 }
 
+/*
+ * The cursor counts on past the end; whoever crosses it takes a lap off. Neither changes the cursor
+ * modulo the size, so slots are taken in turn, and no division is needed.
+ */
+static uint64_t window_next_slot(weir__window *window)
+{
+    uint64_t at = atomic_fetch_add_explicit(&window->cursor, 1, memory_order_relaxed);
+    if (WEIR__LIKELY(at < window->size))
+        return at;
+    do
+        at -= window->size;
+    while (at >= window->size);
+    if (at == 0)
+        atomic_fetch_sub_explicit(&window->cursor, window->size, memory_order_relaxed);
+    return at;
+}
+
 static void window_add_slot(weir__window *window, uint32_t generation, uint32_t outcome)
 {
-    uint64_t const ticket = atomic_fetch_add_explicit(&window->cursor, 1, memory_order_relaxed);
-    _Atomic uint32_t *const slot = &window->slots[ticket % window->size];
+    _Atomic uint32_t *const slot = &window->slots[window_next_slot(window)];
     uint32_t const tag = window_slot_tag(generation);
     uint32_t old = atomic_load_explicit(slot, memory_order_relaxed);
     do {
@@ -139,8 +155,8 @@ static void window_add_turn(weir__window *window, uint64_t turn, int32_t calls, 
     tally_add(bucket, (uint32_t)turn, calls, failures, slow);
 }
 
-void weir__window_add(weir__window *window, uint64_t generation, uint64_t now_ns, bool failed,
-                      bool slow)
+static void window_add(weir__window *window, uint64_t generation, uint64_t now_ns, bool failed,
+                       bool slow)
 {
     if (window->kind == WEIR_BREAKER_COUNT_WINDOW)
         window_add_slot(window, (uint32_t)generation,
@@ -174,6 +190,36 @@ void weir__window_read(weir__window *window, uint64_t generation, uint64_t now_n
     }
 }
 
+bool weir__window_reaches(uint32_t count, uint32_t calls, uint32_t percent)
+{
+    return percent != 0 && (uint64_t)count * 100 >= (uint64_t)percent * calls;
+}
+
+bool weir__window_judge(const weir_breaker_options *o, const weir__window_counts *counts,
+                        weir_breaker_reason *reason)
+{
+    bool const enough = counts->calls >= o->min_calls;
+    if (enough && weir__window_reaches(counts->failures, counts->calls, o->failure_percent))
+        *reason = WEIR_BREAKER_FAILURE_RATE;
+    else if (enough && weir__window_reaches(counts->slow, counts->calls, o->slow_percent))
+        *reason = WEIR_BREAKER_SLOW_RATE;
+    else if (o->consecutive_failures != 0 && counts->streak >= o->consecutive_failures)
+        *reason = WEIR_BREAKER_STREAK;
+    else
+        return false;
+    return true;
+}
+
+bool weir__window_count(weir__window *window, const weir_breaker_options *options,
+                        uint64_t generation, uint64_t now_ns, bool failed, bool slow)
+{
+    weir__window_counts counts;
+    weir_breaker_reason reason;
+    window_add(window, generation, now_ns, failed, slow);
+    weir__window_read(window, generation, now_ns, &counts);
+    return weir__window_judge(options, &counts, &reason);
+}
+
 void weir__window_begin(weir__window *window, uint64_t generation, uint64_t now_ns)
 {
     if (window->kind == WEIR_BREAKER_TIME_WINDOW)
@@ -183,9 +229,9 @@ void weir__window_begin(weir__window *window, uint64_t generation, uint64_t now_
 
 static void window_copy_slots(weir__window *to, weir__window *from, uint64_t generation)
 {
-    uint64_t const end = atomic_load(&from->cursor);
-    for (uint64_t i = end > from->size ? end - from->size : 0; i < end; i++) {
-        uint32_t const slot = atomic_load(&from->slots[i % from->size]);
+    uint64_t const oldest = atomic_load(&from->cursor);
+    for (uint64_t i = 0; i < from->size; i++) {
+        uint32_t const slot = atomic_load(&from->slots[(oldest + i) % from->size]);
         if ((slot & ~UINT32_C(3)) == window_slot_tag(generation))
             window_add_slot(to, (uint32_t)generation, slot & UINT32_C(3));
     }

@@ -49,10 +49,16 @@ bool weir__window_fits(const weir__window *window, const weir_breaker_options *o
 
 /* A generation begins now; the owner's lock is held. */
 void weir__window_begin(weir__window *window, uint64_t generation, uint64_t now_ns);
-void weir__window_add(weir__window *window, uint64_t generation, uint64_t now_ns, bool failed,
-                      bool slow);
+/* Counts one outcome, then judges: true if a limit is reached as far as can be seen unlocked. */
+bool weir__window_count(weir__window *window, const weir_breaker_options *options,
+                        uint64_t generation, uint64_t now_ns, bool failed, bool slow);
 void weir__window_read(weir__window *window, uint64_t generation, uint64_t now_ns,
                        weir__window_counts *counts);
+/* Whether count is at least this percentage of calls; a percentage of 0 is never reached. */
+bool weir__window_reaches(uint32_t count, uint32_t calls, uint32_t percent);
+/* Which limit these counts reach; false if none. */
+bool weir__window_judge(const weir_breaker_options *options, const weir__window_counts *counts,
+                        weir_breaker_reason *reason);
 /* What `from` holds of the generation, into a new window. */
 void weir__window_copy(weir__window *to, weir__window *from, uint64_t generation, uint64_t now_ns);
 
