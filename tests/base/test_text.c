@@ -4,6 +4,7 @@
 #include "base/text.h"
 
 #include <string.h>
+#include <wchar.h>
 
 typedef struct fixture {
     fake_env fake;
@@ -104,6 +105,13 @@ static void the_first_failed_allocation_sticks(void **state)
     assert_string_equal(f.text.data, "again");
 }
 
+static void what_cannot_be_formatted_is_a_failure(void **state)
+{
+    (void)state;
+    weir__text_format(&f.text, "%ls", (const wchar_t[]){0xd800, 0}); /* EILSEQ */
+    assert_false(weir__text_ok(&f.text));
+}
+
 /* RFC 8259, section 7. */
 static void json_escapes_what_it_must(void **state)
 {
@@ -155,6 +163,7 @@ int main(void)
         TEST(appends_strings_numbers_and_formats),
         TEST(grows_without_losing_a_byte),
         TEST(the_first_failed_allocation_sticks),
+        TEST(what_cannot_be_formatted_is_a_failure),
         TEST(json_escapes_what_it_must),
         TEST(json_keeps_utf8),
         TEST(json_replaces_what_is_not_utf8),
