@@ -1,0 +1,67 @@
+/* Pick and done, over few members and over many; weights 1 to 5. */
+#include "support/bench.h"
+
+#include <weir/balancer.h>
+
+static void pick_done(void *ctx, unsigned thread, uint64_t iterations)
+{
+    (void)thread;
+    for (uint64_t i = 0; i < iterations; i++) {
+        weir_pick pick;
+        if (weir_balancer_pick(ctx, NULL, &pick))
+            abort();
+        (void)weir_balancer_done(ctx, &pick, WEIR_SUCCESS, 1000);
+    }
+}
+
+static void set_members(weir_balancer *balancer, size_t count)
+{
+    weir_member *const members = calloc(count, sizeof *members);
+    char(*const ids)[16] = calloc(count, sizeof *ids);
+    if (members == NULL || ids == NULL)
+        abort();
+    for (size_t i = 0; i < count; i++) {
+        (void)snprintf(ids[i], sizeof ids[i], "m%zu", i);
+        members[i] = (weir_member)WEIR_MEMBER_INIT;
+        members[i].id = ids[i];
+        members[i].weight = 1 + (uint32_t)(i % 5);
+    }
+    if (weir_balancer_update(balancer, members, count, 0))
+        abort();
+    free(members);
+    free(ids);
+}
+
+static void flip_a_flag(void *ctx, unsigned thread, uint64_t iterations)
+{
+    (void)thread;
+    for (uint64_t i = 0; i < iterations; i++)
+        if (i % 2 == 0 ? weir_balancer_mark_down(ctx, "m1") : weir_balancer_mark_up(ctx, "m1"))
+            abort();
+}
+
+int main(void)
+{
+    static const struct {
+        const char *name, *rebuild;
+        weir_balancer_algorithm algorithm;
+    } kinds[] = {{"balancer.round_robin", "balancer.rebuild_round_robin", WEIR_ROUND_ROBIN},
+                 {"balancer.smooth_weighted", "balancer.rebuild_smooth_weighted",
+                  WEIR_SMOOTH_WEIGHTED},
+                 {"balancer.random", "balancer.rebuild_random", WEIR_RANDOM},
+                 {"balancer.least_request", "balancer.rebuild_least_request", WEIR_LEAST_REQUEST}};
+    for (size_t kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++)
+        for (size_t size = 100; size <= 10000; size *= 100) {
+            weir_balancer_options options = WEIR_BALANCER_OPTIONS_INIT;
+            weir_balancer *balancer;
+            options.algorithm = kinds[kind].algorithm;
+            if (weir_balancer_create(&balancer, &options))
+                abort();
+            set_members(balancer, size);
+            bench_run(kinds[kind].name, 1, size, pick_done, balancer);
+            bench_run(kinds[kind].name, 2, size, pick_done, balancer);
+            bench_run(kinds[kind].rebuild, 1, size, flip_a_flag, balancer);
+            weir_balancer_destroy(balancer);
+        }
+    return 0;
+}
