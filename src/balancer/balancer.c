@@ -39,7 +39,10 @@ static uint32_t balancer_below(uint32_t bits, uint32_t bound)
 static uint32_t balancer_by_weight(const weir__level *level, uint64_t draw)
 {
     uint32_t const column = balancer_below((uint32_t)(draw >> 32), level->count);
-    return (uint32_t)draw <= level->keep[column] ? column : level->alias[column];
+    weir__column const c = level->columns[column];
+    uint32_t const moves =
+        -(uint32_t)((uint32_t)draw > c.keep); /* A branch would be a coin toss. */
+    return column ^ ((column ^ c.alias) & moves);
 }
 
 static weir__record *balancer_less_loaded(weir_balancer *balancer, const weir__level *level,

@@ -29,21 +29,26 @@ typedef struct weir__record {
     bool unlinked;             /* An elder that its heir no longer points to. */
     struct weir__record *heir; /* Of an elder; NULL for a removed member. */
     struct weir__record *next; /* In balancer.left. */
-    size_t bytes;              /* Of this allocation, strings included. */
+    void *block;               /* The allocation, which holds the strings as well. */
+    size_t bytes;              /* Of the block. */
 } weir__record;
 
 #define WEIR__IN_FLIGHT_BITS 24
 #define WEIR__IN_FLIGHT_MASK ((UINT64_C(1) << WEIR__IN_FLIGHT_BITS) - 1)
+
+/* Of 2^32 draws of this column, how many stay, and where the others go. */
+typedef struct weir__column {
+    uint32_t keep, alias;
+} weir__column;
 
 /* Members of one priority that may be picked. */
 typedef struct weir__level {
     weir__record **ready;
     uint32_t count;
     uint32_t priority;
-    uint32_t *schedule; /* SMOOTH_WEIGHTED: indices into ready. */
-    uint32_t turns;     /* Length of the schedule; without one, count. */
-    uint32_t *keep;     /* RANDOM, LEAST_REQUEST: alias method; of 2^32, how often i stays i... */
-    uint32_t *alias;    /* ...and what it becomes otherwise. */
+    uint32_t *schedule;    /* SMOOTH_WEIGHTED: indices into ready. */
+    uint32_t turns;        /* Length of the schedule; without one, count. */
+    weir__column *columns; /* RANDOM, LEAST_REQUEST: the alias method's. */
     unsigned char apart[WEIR__CACHE_LINE];
     _Atomic uint64_t
         turn; /* The one part that picks write: below turns, or a lap is about to go. */

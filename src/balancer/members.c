@@ -14,9 +14,9 @@ static size_t member_str_bytes(const char *str)
 
 static size_t member_bytes(const weir_member *member)
 {
-    size_t bytes = sizeof(weir__record) + member->label_count * sizeof(weir_label) +
-                   member_str_bytes(member->id) + member_str_bytes(member->address) +
-                   member_str_bytes(member->zone);
+    size_t bytes = sizeof(weir__record) + WEIR__CACHE_LINE +
+                   member->label_count * sizeof(weir_label) + member_str_bytes(member->id) +
+                   member_str_bytes(member->address) + member_str_bytes(member->zone);
     for (size_t i = 0; i < member->label_count; i++)
         bytes +=
             member_str_bytes(member->labels[i].key) + member_str_bytes(member->labels[i].value);
@@ -32,12 +32,21 @@ static const char *member_copy(char **at, const char *str)
     return copy;
 }
 
+/* What calls write is at the start of a record: on a line of its own, it is one miss a call. */
+static void *member_align(void *block)
+{
+    size_t const past = (uintptr_t)block % WEIR__CACHE_LINE;
+    return (unsigned char *)block + (WEIR__CACHE_LINE - past);
+}
+
 weir__record *weir__record_new(const weir_env *env, const weir_member *member)
 {
     size_t const bytes = member_bytes(member);
-    weir__record *const record = weir__alloc(env, bytes);
-    if (record == NULL)
+    void *const block = weir__alloc(env, bytes);
+    if (block == NULL)
         return NULL;
+    weir__record *const record = member_align(block);
+    record->block = block;
     weir_label *const labels = (weir_label *)(void *)(record + 1);
     char *text = (char *)(labels + member->label_count);
     record->bytes = bytes;
@@ -57,7 +66,7 @@ weir__record *weir__record_new(const weir_env *env, const weir_member *member)
 
 void weir__record_free(const weir_env *env, weir__record *record)
 {
-    weir__free(env, record, record->bytes);
+    weir__free(env, record->block, record->bytes);
 }
 
 static bool member_str_same(const char *kept, const char *given)

@@ -124,8 +124,7 @@ static void table_fill_alias(weir__level *level, double *share, uint32_t *work)
     }
     while (small > 0 && large < level->count) {
         uint32_t const less = work[--small], more = work[large];
-        level->keep[less] = (uint32_t)(share[less] * 4294967295.0);
-        level->alias[less] = more;
+        level->columns[less] = (weir__column){(uint32_t)(share[less] * 4294967295.0), more};
         share[more] -= 1.0 - share[less];
         if (share[more] < 1.0) {
             large++;
@@ -134,8 +133,7 @@ static void table_fill_alias(weir__level *level, double *share, uint32_t *work)
     }
     while (small > 0 || large < level->count) { /* Whole columns, up to rounding. */
         uint32_t const whole = small > 0 ? work[--small] : work[large++];
-        level->keep[whole] = UINT32_MAX;
-        level->alias[whole] = whole;
+        level->columns[whole] = (weir__column){UINT32_MAX, whole};
     }
 }
 
@@ -143,13 +141,12 @@ static int table_add_alias(const weir_env *env, weir__level *level)
 {
     size_t const bytes = level->count * (sizeof(double) + sizeof(uint32_t));
     double *const share = weir__alloc(env, bytes);
-    level->keep = weir__alloc(env, level->count * 2 * sizeof *level->keep);
-    if (share != NULL && level->keep != NULL) {
-        level->alias = level->keep + level->count;
+    level->columns = weir__alloc(env, level->count * sizeof *level->columns);
+    bool const made = share != NULL && level->columns != NULL;
+    if (made)
         table_fill_alias(level, share, (uint32_t *)(void *)(share + level->count));
-    }
     weir__free(env, share, bytes);
-    return level->alias != NULL ? WEIR_OK : WEIR_ENOMEM;
+    return made ? WEIR_OK : WEIR_ENOMEM;
 }
 
 static bool table_usable(const weir__record *record)
@@ -258,7 +255,7 @@ void weir__table_free(weir__version *version, void *owner)
     for (size_t i = 0; i < table->level_count; i++) {
         weir__level *const level = &table->levels[i];
         weir__free(env, level->schedule, level->turns * sizeof *level->schedule);
-        weir__free(env, level->keep, level->count * 2 * sizeof *level->keep);
+        weir__free(env, level->columns, level->count * sizeof *level->columns);
     }
     weir__free(env, table->levels, table->level_count * sizeof *table->levels);
     weir__free(env, table, table_bytes(table->count));
