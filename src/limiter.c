@@ -9,8 +9,11 @@
  * The TAT and the number of the policy it is counted under share one word, so that an update is
  * one compare-and-swap too: 62 bits of time, and 2 of number. Policy n lives in place n mod 2. It
  * is overwritten only once n + 1 is in force, so what was read there holds while the word does.
- * (A call stopped in its midst while exactly four updates pass and leave the TAT as it was would
- * be booked by the policy it read: as if it had come before them.)
+ *
+ * The number comes round after four updates. A call stopped between reading and swapping while
+ * these pass, and the TAT comes back to the very nanosecond, is booked at an interval no longer in
+ * force: the price of 6 ns instead of 12. The clock runs, so the TAT hardly comes back; if it
+ * does, the one call's own permits may be free, or last as long as at the other rate.
  */
 #define LIMITER_TAT_BITS     62
 #define LIMITER_TAT_MASK     ((UINT64_C(1) << LIMITER_TAT_BITS) - 1)
@@ -264,10 +267,11 @@ int weir_limiter_update(weir_limiter *limiter, const weir_limiter_options *optio
     limiter_policy_set(next, &loaded);
     uint64_t tat = 0;
     do {
-        tat = word & LIMITER_TAT_MASK;
-        if (tat > now_ns)
-            tat = now_ns + limiter_convert(tat - now_ns, limiter_get(&old->interval_ns),
-                                           limiter_get(&next->interval_ns));
+        uint64_t const old_tat = word & LIMITER_TAT_MASK;
+        uint64_t const debt_ns = old_tat > now_ns ? old_tat - now_ns : 0;
+        /* An idle TAT moves up to now, so that no two updates leave it the same. */
+        tat = now_ns + limiter_convert(debt_ns, limiter_get(&old->interval_ns),
+                                       limiter_get(&next->interval_ns));
     } while (
         !atomic_compare_exchange_weak(&limiter->word, &word, number << LIMITER_TAT_BITS | tat));
     atomic_fetch_add(&limiter->round, 1);
