@@ -67,6 +67,7 @@ typedef enum weir_error {
     WEIR_ETOOLARGE = -14, /**< Well formed, and over a configured limit of size. */
     WEIR_ECLOSED = -15,   /**< The connection or the object is closed or closing. */
     WEIR_EBUSY = -16,     /**< Not now: a previous use of the same object is not over. */
+    WEIR_EFAILED = -17,   /**< The call was made, and did not succeed. */
 } weir_error;
 
 /** How a guarded call ended. */

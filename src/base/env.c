@@ -150,6 +150,7 @@ const char *weir_strerror(int code)
     case WEIR_ETOOLARGE: return "over a size limit";
     case WEIR_ECLOSED: return "closed";
     case WEIR_EBUSY: return "busy";
+    case WEIR_EFAILED: return "call failed";
     }
     return "unknown error";
 }
