@@ -80,13 +80,18 @@ static void heap_settle(weir__heap *heap, size_t place, weir__heap_node *node)
 
 int weir__heap_set(weir__heap *heap, weir__heap_node *node, uint64_t at_ns)
 {
+    return weir__heap_set_ranked(heap, node, at_ns, heap->settings++);
+}
+
+int weir__heap_set_ranked(weir__heap *heap, weir__heap_node *node, uint64_t at_ns, uint64_t rank)
+{
     if (node->place == 0) {
         if (weir__heap_reserve(heap, heap->count + 1))
             return WEIR_ENOMEM;
         node->place = ++heap->count;
     }
     node->at_ns = at_ns;
-    node->order = heap->settings++;
+    node->order = rank;
     heap_settle(heap, node->place, node);
     return WEIR_OK;
 }

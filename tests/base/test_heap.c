@@ -80,6 +80,17 @@ static void equal_times_keep_the_order_in_which_they_were_set(void **state)
     assert_int_equal(pop(), 0);
 }
 
+static void equal_times_can_be_ranked(void **state)
+{
+    (void)state;
+    static const uint64_t ranks[] = {UINT64_MAX, 3, 1, 2, 0};
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(weir__heap_set_ranked(&f.heap, &f.nodes[i], 7, ranks[i]), WEIR_OK);
+    static const int expected[] = {4, 2, 3, 1, 0};
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(pop(), expected[i]);
+}
+
 static void a_node_can_be_moved_both_ways(void **state)
 {
     (void)state;
@@ -155,6 +166,7 @@ int main(void)
         TEST(an_empty_heap_is_never_due),
         TEST(the_earliest_comes_first),
         TEST(equal_times_keep_the_order_in_which_they_were_set),
+        TEST(equal_times_can_be_ranked),
         TEST(a_node_can_be_moved_both_ways),
         TEST(any_mix_of_steps_keeps_the_earliest_first),
         TEST(a_failed_allocation_changes_nothing),

@@ -12,13 +12,14 @@
 
 static uint64_t seeds_current;
 
+static inline void seeds_check(bool holds, const char *what, const char *file, int line)
+{
+    if (!holds)
+        fail_msg("%s:%d: %s; replay with WEIR_SEED=%" PRIu64, file, line, what, seeds_current);
+}
+
 /* For use at any depth of a property. */
-#define SEED_CHECK(condition)                                                                      \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            fail_msg("%s:%d: %s; replay with WEIR_SEED=%" PRIu64, __FILE__, __LINE__, #condition,  \
-                     seeds_current);                                                               \
-    } while (0)
+#define SEED_CHECK(condition) seeds_check(condition, #condition, __FILE__, __LINE__)
 
 static inline void seeds_run(uint64_t count, void (*property)(uint64_t seed))
 {
