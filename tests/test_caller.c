@@ -234,6 +234,15 @@ static void what_must_not_be_repeated_is_not_unless_it_was_not_sent(void **state
     assert_int_equal(f.call.retry.verdict, WEIR_RETRY_NOT_RETRYABLE);
 }
 
+static void a_final_result_ends_the_call(void **state)
+{
+    (void)state;
+    set_members("a");
+    assert_int_equal(begin(), WEIR_OK);
+    weir_attempt_result const result = {.outcome = WEIR_FAILURE, .unsent = true, .final = true};
+    assert_int_equal(weir_caller_end(&f.call, &result, f.fake.now_ns, NULL), WEIR_CALL_FAILED);
+}
+
 static void outcomes_that_say_nothing_end_the_call(void **state)
 {
     (void)state;
@@ -678,6 +687,7 @@ int main(void)
         TEST(a_lone_member_is_retried_itself),
         TEST(more_attempts_than_are_remembered_hold_nothing),
         TEST(what_must_not_be_repeated_is_not_unless_it_was_not_sent),
+        TEST(a_final_result_ends_the_call),
         TEST(outcomes_that_say_nothing_end_the_call),
         TEST(a_servers_pushback_delays_the_retry),
         TEST(deadlines_bound_the_attempt_and_the_call),

@@ -58,6 +58,7 @@ typedef struct weir_attempt_result {
     weir_outcome outcome;
     uint64_t retry_after_ns; /**< The member asked to be left alone so long; 0 = it did not. */
     bool unsent;             /**< The member cannot have acted on it: safe to repeat anyway. */
+    bool final;              /**< There can be no further attempt, e.g. its body is used up. */
 } weir_attempt_result;
 
 /** What is next. */

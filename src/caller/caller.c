@@ -338,7 +338,7 @@ weir_call_verdict weir_caller_end(weir_call *call, const weir_attempt_result *re
     if (outcome == WEIR_SUCCESS || outcome == WEIR_IGNORED || outcome == WEIR_CANCELLED)
         return caller_conclude(call, WEIR_CALL_DONE, outcome, now_ns);
     uint64_t at_ns;
-    bool const repeatable = call->repeatable || result->unsent;
+    bool const repeatable = !result->final && (call->repeatable || result->unsent);
     if (!repeatable)
         call->retry.verdict = WEIR_RETRY_NOT_RETRYABLE;
     if (!repeatable || weir_retry_next(&call->retry, outcome, now_ns, result->retry_after_ns,
