@@ -391,7 +391,8 @@ WEIR_API size_t weir_http_client_idle(const weir_http_client *client);
  * @param request  copied. With a body_size other than 0, _write() and _finish() follow.
  * @param events   borrowed: usually static.
  * @return WEIR_OK: on_done will be told; WEIR_EINVAL (an option, or the request is malformed, or
- *         its method is CONNECT) or WEIR_ENOMEM: it will not.
+ *         its method is CONNECT), WEIR_ENOMEM, or WEIR_ECLOSED (the client is being destroyed): it
+ *         will not.
  */
 WEIR_API WEIR_MUST_CHECK int weir_http_call_start(weir_http_call **out, weir_http_client *client,
                                                   const weir_address *address,
