@@ -123,7 +123,7 @@ static int http_client_connect(weir_http_client *client, weir__http_pool *pool,
         weir__http_bytes_free(&call->head, client->env);
         weir__http_bytes_free(&call->conn.out, client->env);
         weir__free(client->env, call, sizeof *call);
-        return result == WEIR_ESYSTEM ? WEIR_ENOMEM : result;
+        return result == WEIR_ESYSTEM ? WEIR_ENOMEM : result; /* The kernel's, for the watch. */
     }
     call->state = WEIR__HTTP_CALL_CONNECT;
     call->reused = false;
