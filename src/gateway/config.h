@@ -1,0 +1,58 @@
+/* A configuration as the parser leaves it: every value checked, strings in its own memory. */
+#ifndef WEIR_SRC_GATEWAY_CONFIG_H
+#define WEIR_SRC_GATEWAY_CONFIG_H
+
+#include <weir/gateway.h>
+
+#include <weir/caller.h>
+
+#include "base/env.h"
+#include "base/text.h"
+
+typedef struct weir__service_config {
+    char *name, *route;
+    weir_balancer_algorithm algorithm;
+    weir_member *members; /* Strings in the config's text. */
+    size_t member_count, member_capacity;
+    weir_limiter_options limiter;
+    weir_breaker_options breaker;
+    weir_retry_options retry;
+    bool limited, guarded, retried;
+    uint64_t timeout_ns, attempt_timeout_ns;
+    uint32_t connect_ms;
+    uint32_t line;
+} weir__service_config;
+
+struct weir_gateway_config {
+    weir_env env;
+    char *text; /* The lines with variables replaced, cut into words. */
+    size_t text_size;
+    char *proxy, *admin;
+    uint32_t max_header, idle_ms, header_ms;
+    uint64_t max_body;
+    weir__service_config *services;
+    size_t service_count, service_capacity;
+};
+
+/* Fills an error; returns WEIR_EINVAL. */
+int weir__gateway_fail(weir_gateway_error *error, uint32_t line, const char *field,
+                       const char *format, ...) WEIR__PRINTF(4, 5);
+
+/* One line: its words, and where it is. */
+#define WEIR__CONFIG_WORDS 32
+typedef struct weir__config_line {
+    char *words[WEIR__CONFIG_WORDS];
+    size_t count;
+    uint32_t number;
+    weir_gateway_config *config;
+    weir_gateway_error *error;
+} weir__config_line;
+
+/* A directive of a service; WEIR_ENOTFOUND if there is none of that name. */
+int weir__config_service_line(weir__config_line *line, weir__service_config *service);
+/* The one word behind the directive, or NULL with the error set. */
+char *weir__config_word(const weir__config_line *line);
+int weir__config_ms(const weir__config_line *line, uint32_t *out_ms);
+int weir__config_address(const weir__config_line *line, const char *field, const char *text);
+
+#endif

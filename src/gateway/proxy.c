@@ -1,0 +1,532 @@
+/* One request on its way through: attempts, bodies both ways, and how it ends. */
+#include "base/number.h"
+#include "gateway/gateway.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PROXY_REPLAY_BYTES 65536 /* Of a body, kept to be sent again. */
+#define PROXY_OWN_HEADERS  3     /* X-Forwarded-For, X-Forwarded-Proto, X-Request-Id. */
+#define PROXY_MAX_HEADERS  100   /* Of a response: weir_http_client's default. */
+
+struct weir__proxied {
+    weir_gateway *gateway;
+    weir__service *service;
+    weir_http_exchange *exchange;
+    const weir_http_request *request;
+    weir_http_header *headers; /* To be sent: theirs without hop-by-hop, and ours. */
+    size_t header_count;
+    size_t bytes; /* Of this allocation. */
+    uint64_t began_ns, head_ns;
+    weir_call call;
+    weir_attempt attempt;
+    weir_http_call *upstream; /* The attempt on the wire, or NULL. */
+    weir_loop_timer *timer;   /* To the next attempt; made when first needed. */
+    weir__text replay;        /* The body so far, unless it has grown too large. */
+    bool body_lost;           /* It has: no further attempt. */
+    bool body_ended;
+    bool answered;      /* A response has begun. */
+    bool attempt_ended; /* The caller knows the outcome already. */
+    int status;
+};
+
+static void proxy_attempt(weir__proxied *p);
+
+static bool proxy_has_body(const weir__proxied *p)
+{
+    return p->request->body_size != 0;
+}
+
+static void proxy_count(weir__answers *answers, int status, uint64_t duration_ns)
+{
+    size_t bound = 0;
+    while (bound < WEIR__DURATION_BOUNDS &&
+           duration_ns > weir__duration_bounds_ms[bound] * WEIR__NS_PER_MS)
+        bound++;
+    answers->by_status[status < WEIR__STATUSES ? status : 0]++;
+    answers->by_duration[bound]++;
+    answers->duration_ns += duration_ns;
+}
+
+/* The exchange is over: counts it, and lets go of everything. */
+static void proxy_free(weir__proxied *p)
+{
+    weir_gateway *const gateway = p->gateway;
+    uint64_t const now_ns = weir_loop_now_ns(gateway->loop);
+    proxy_count(&p->service->answers, p->status, now_ns - p->began_ns);
+    weir_caller_cancel(&p->call, now_ns);
+    if (p->upstream != NULL)
+        weir_http_call_cancel(p->upstream);
+    weir_loop_timer_destroy(p->timer);
+    weir__text_free(&p->replay);
+    weir__service_release(&gateway->env, p->service);
+    gateway->in_progress--;
+    weir__free(&gateway->env, p, p->bytes);
+}
+
+/* An answer of our own. Retry-After in whole seconds, rounded up; 0 = none. */
+static void proxy_answer(weir_http_exchange *exchange, int status, uint64_t retry_after_ns,
+                         const char *text)
+{
+    char seconds[24];
+    uint64_t const rounded =
+        retry_after_ns / WEIR__NS_PER_S + (retry_after_ns % WEIR__NS_PER_S > 0);
+    (void)snprintf(seconds, sizeof seconds, "%llu", (unsigned long long)rounded);
+    weir_http_header const headers[] = {
+        {weir_http_str("Content-Type"), weir_http_str("text/plain")},
+        {weir_http_str("Retry-After"), weir_http_str(seconds)},
+    };
+    weir_http_response const response = {.status = status,
+                                         .headers = headers,
+                                         .header_count = rounded > 0 ? 2 : 1,
+                                         .body_size = strlen(text)};
+    if (weir_http_exchange_start(exchange, &response) == WEIR_OK &&
+        weir_http_exchange_write(exchange, text, strlen(text)) != WEIR_OK)
+        weir_http_exchange_cut(exchange);
+    else
+        (void)weir_http_exchange_finish(exchange);
+}
+
+static void proxy_give_up(weir__proxied *p, int status, uint64_t retry_after_ns, const char *text)
+{
+    p->status = status;
+    proxy_answer(p->exchange, status, retry_after_ns, text);
+    proxy_free(p);
+}
+
+/* A response has begun and cannot be completed: the client must see that. */
+static void proxy_cut(weir__proxied *p)
+{
+    weir_http_exchange_cut(p->exchange);
+    proxy_free(p);
+}
+
+/* Without memory, in the midst of it. */
+static void proxy_break(weir__proxied *p)
+{
+    if (p->answered)
+        proxy_cut(p);
+    else
+        proxy_give_up(p, 500, 0, "out of memory\n");
+}
+
+static void proxy_reject(weir__proxied *p, const weir_rejection *rejection)
+{
+    uint64_t const wait_ns = rejection->retry_after_ns;
+    bool const known = wait_ns != 0 && wait_ns != WEIR_NEVER;
+    switch (rejection->stage) {
+    case WEIR_STAGE_DEADLINE: proxy_give_up(p, 504, 0, "deadline exceeded\n"); return;
+    case WEIR_STAGE_LIMITER:
+        proxy_give_up(p, 429, known ? wait_ns : WEIR__NS_PER_S, "rate limited\n");
+        return;
+    case WEIR_STAGE_BALANCER:
+    case WEIR_STAGE_BREAKER:
+        proxy_give_up(p, 503, known ? wait_ns : WEIR__NS_PER_S, "no member available\n");
+        return;
+    }
+}
+
+/* ---- Attempts ---- */
+
+static void proxy_on_retry(uint64_t now_ns, void *user)
+{
+    weir__proxied *const p = user;
+    weir_rejection rejection;
+    if (weir_caller_retry(&p->call, now_ns, &p->attempt, &rejection) == WEIR_OK)
+        proxy_attempt(p);
+    else
+        proxy_reject(p, &rejection);
+}
+
+static bool proxy_retry_at(weir__proxied *p, uint64_t at_ns)
+{
+    if (p->timer == NULL &&
+        weir_loop_timer_create(&p->timer, p->gateway->loop, proxy_on_retry, p) != WEIR_OK)
+        return false;
+    if (proxy_has_body(p) && !p->body_ended)
+        weir_http_exchange_pause(p->exchange);
+    weir_loop_timer_set(p->timer, at_ns);
+    return true;
+}
+
+/* Tells the caller; true if another attempt is under way to come. */
+static bool proxy_end_attempt(weir__proxied *p, weir_attempt_result result, uint64_t at_ns)
+{
+    uint64_t retry_at_ns = 0;
+    result.final = p->body_lost;
+    p->attempt_ended = true;
+    return weir_caller_end(&p->call, &result, at_ns, &retry_at_ns) == WEIR_CALL_RETRY &&
+           proxy_retry_at(p, retry_at_ns);
+}
+
+static uint64_t proxy_retry_after_ns(const weir_http_response *response)
+{
+    uint64_t seconds = 0;
+    weir__number_error wrong;
+    const weir_http_header *const header =
+        weir_http_find(response->headers, response->header_count, "Retry-After");
+    if (header == NULL ||
+        !weir__number_u64(header->value.data, header->value.size, 0, 86400, &seconds, &wrong))
+        return 0;
+    return seconds * WEIR__NS_PER_S;
+}
+
+static weir_outcome proxy_outcome_of(const weir_http_response *response)
+{
+    bool const pushback =
+        weir_http_find(response->headers, response->header_count, "Retry-After") != NULL;
+    if (response->status == 429 || (response->status == 503 && pushback))
+        return WEIR_OVERLOAD;
+    return response->status >= 500 ? WEIR_FAILURE : WEIR_SUCCESS;
+}
+
+/* The member's head, less what concerned its connection alone. */
+static void proxy_forward_head(weir__proxied *p, const weir_http_response *response)
+{
+    weir_http_header headers[PROXY_MAX_HEADERS];
+    weir_http_response forwarded = *response;
+    forwarded.headers = headers;
+    forwarded.header_count = 0;
+    for (size_t i = 0; i < response->header_count && i < PROXY_MAX_HEADERS; i++)
+        if (!weir_http_is_hop_by_hop(response->headers, response->header_count,
+                                     response->headers[i].name))
+            headers[forwarded.header_count++] = response->headers[i];
+    int const result = weir_http_exchange_start(p->exchange, &forwarded);
+    p->status = response->status;
+    p->answered = result == WEIR_OK;
+    if (result == WEIR_EINVAL)
+        proxy_give_up(p, 502, 0, "the member's response cannot be passed on\n");
+    else if (result == WEIR_ENOMEM)
+        proxy_break(p);
+}
+
+static void proxy_on_head(weir_http_call *call, const weir_http_response *response, void *user)
+{
+    weir__proxied *const p = user;
+    weir_attempt_result const result = {.outcome = proxy_outcome_of(response),
+                                        .retry_after_ns = proxy_retry_after_ns(response)};
+    p->head_ns = weir_loop_now_ns(p->gateway->loop);
+    if (result.outcome != WEIR_SUCCESS && proxy_end_attempt(p, result, p->head_ns)) {
+        p->upstream = NULL;
+        weir_http_call_cancel(call);
+        return;
+    }
+    proxy_forward_head(p, response);
+}
+
+static void proxy_on_upstream_body(weir_http_call *call, const void *data, size_t size, void *user)
+{
+    weir__proxied *const p = user;
+    int const result = weir_http_exchange_write(p->exchange, data, size);
+    if (result == WEIR_ECLOSED)
+        return; /* on_abort comes. */
+    if (result != WEIR_OK)
+        proxy_cut(p);
+    else if (weir_http_exchange_full(p->exchange))
+        weir_http_call_pause(call);
+}
+
+static void proxy_on_upstream_writable(weir_http_call *call, void *user)
+{
+    weir__proxied *const p = user;
+    (void)call;
+    weir_http_exchange_resume(p->exchange);
+}
+
+static weir_attempt_result proxy_result_of(const weir_http_result *result)
+{
+    weir_attempt_result attempt = {.outcome = WEIR_FAILURE, .unsent = !result->maybe_processed};
+    switch (result->failure) {
+    case WEIR_HTTP_NO_FAILURE: attempt.outcome = WEIR_SUCCESS; break;
+    case WEIR_HTTP_CONNECT_FAILED:
+    case WEIR_HTTP_CLOSED_EARLY:
+    case WEIR_HTTP_RESPONSE_MALFORMED:
+    case WEIR_HTTP_BODY_TRUNCATED: break;
+    case WEIR_HTTP_CONNECT_TIMEOUT:
+    case WEIR_HTTP_SEND_TIMEOUT:
+    case WEIR_HTTP_RESPONSE_TIMEOUT:
+    case WEIR_HTTP_BODY_TIMEOUT: attempt.outcome = WEIR_TIMEOUT; break;
+    case WEIR_HTTP_CANCELLED: attempt.outcome = WEIR_CANCELLED; break;
+    case WEIR_HTTP_NO_MEMORY: attempt.outcome = WEIR_IGNORED; break;
+    }
+    return attempt;
+}
+
+/* There is no response to pass on: says which kind of failure it was. */
+static void proxy_fail(weir__proxied *p, weir_outcome outcome)
+{
+    if (outcome == WEIR_TIMEOUT)
+        proxy_give_up(p, 504, 0, "the member did not answer in time\n");
+    else if (outcome == WEIR_IGNORED)
+        proxy_give_up(p, 500, 0, "out of memory\n");
+    else
+        proxy_give_up(p, 502, 0, "the member broke the call\n");
+}
+
+static void proxy_on_done(weir_http_call *call, const weir_http_result *result, void *user)
+{
+    weir__proxied *const p = user;
+    weir_attempt_result const attempt = proxy_result_of(result);
+    bool const good = attempt.outcome == WEIR_SUCCESS;
+    (void)call;
+    p->upstream = NULL;
+    /* A success took until its head came; how fast the client reads its body says nothing. */
+    uint64_t const at_ns = good ? p->head_ns : weir_loop_now_ns(p->gateway->loop);
+    bool const again = !p->attempt_ended && proxy_end_attempt(p, attempt, at_ns);
+    if (good) {
+        (void)weir_http_exchange_finish(p->exchange);
+        proxy_free(p);
+    } else if (p->answered) {
+        proxy_cut(p);
+    } else if (!again) {
+        proxy_fail(p, attempt.outcome);
+    }
+}
+
+static const weir_http_call_events proxy_call_events = {
+    .on_head = proxy_on_head,
+    .on_body = proxy_on_upstream_body,
+    .on_writable = proxy_on_upstream_writable,
+    .on_done = proxy_on_done,
+};
+
+/* False if that ended the request. A member that takes no more will be told of by on_done. */
+static bool proxy_write_upstream(weir__proxied *p, const void *data, size_t size)
+{
+    int const result = weir_http_call_write(p->upstream, data, size);
+    if (result == WEIR_OK || result == WEIR_ECLOSED)
+        return true;
+    proxy_break(p);
+    return false;
+}
+
+/* What was received so far goes first; then the client may go on. */
+static void proxy_send_body(weir__proxied *p)
+{
+    if (p->replay.size > 0 && !proxy_write_upstream(p, p->replay.data, p->replay.size))
+        return;
+    if (p->body_ended)
+        (void)weir_http_call_finish(p->upstream);
+    else if (weir_http_call_full(p->upstream))
+        weir_http_exchange_pause(p->exchange);
+    else
+        weir_http_exchange_resume(p->exchange);
+}
+
+static void proxy_attempt(weir__proxied *p)
+{
+    weir_address address;
+    weir_http_call_options options = WEIR_HTTP_CALL_OPTIONS_INIT;
+    options.deadline_ns = p->attempt.deadline_ns;
+    options.connect_ms = p->service->connect_ms;
+    weir_http_request const request = {.method = p->request->method,
+                                       .target = p->request->path,
+                                       .headers = p->headers,
+                                       .header_count = p->header_count,
+                                       .body_size = p->request->body_size};
+    p->attempt_ended = false;
+    int result = weir_address_parse(&address, p->attempt.member->address);
+    if (result == WEIR_OK)
+        result = weir_http_call_start(&p->upstream, p->gateway->client, &address, &options,
+                                      &request, &proxy_call_events, p);
+    if (result != WEIR_OK)
+        proxy_give_up(p, 500, 0, "the request could not be passed on\n");
+    else if (proxy_has_body(p))
+        proxy_send_body(p);
+}
+
+/* ---- The client's side ---- */
+
+static void proxy_keep_body(weir__proxied *p, const void *data, size_t size)
+{
+    if (p->body_lost)
+        return;
+    p->body_lost = p->replay.size + size > PROXY_REPLAY_BYTES;
+    if (!p->body_lost)
+        weir__text_bytes(&p->replay, data, size);
+    p->body_lost = p->body_lost || !weir__text_ok(&p->replay);
+    if (p->body_lost)
+        weir__text_free(&p->replay);
+}
+
+static void proxy_on_body(weir_http_exchange *exchange, const void *data, size_t size, void *user)
+{
+    weir__proxied *const p = user;
+    proxy_keep_body(p, data, size);
+    if (p->upstream == NULL) { /* Kept for the next attempt, if there can be one. */
+        if (p->body_lost)
+            proxy_give_up(p, 502, 0, "the member broke the call\n");
+        return;
+    }
+    if (proxy_write_upstream(p, data, size) && weir_http_call_full(p->upstream))
+        weir_http_exchange_pause(exchange);
+}
+
+static void proxy_on_end(weir_http_exchange *exchange, void *user)
+{
+    weir__proxied *const p = user;
+    (void)exchange;
+    p->body_ended = true;
+    if (p->upstream != NULL && proxy_has_body(p))
+        (void)weir_http_call_finish(p->upstream);
+}
+
+static void proxy_on_writable(weir_http_exchange *exchange, void *user)
+{
+    weir__proxied *const p = user;
+    (void)exchange;
+    if (p->upstream != NULL)
+        weir_http_call_resume(p->upstream);
+}
+
+static void proxy_on_abort(weir_http_exchange *exchange, int code, void *user)
+{
+    weir__proxied *const p = user;
+    p->status = code == WEIR_EDEADLINE   ? 408
+                : code == WEIR_ETOOLARGE ? 413
+                : code == WEIR_EPROTOCOL ? 400
+                                         : WEIR__CLIENT_GONE;
+    (void)weir_http_exchange_finish(exchange);
+    proxy_free(p);
+}
+
+static const weir_http_exchange_events proxy_exchange_events = {
+    .on_body = proxy_on_body,
+    .on_end = proxy_on_end,
+    .on_writable = proxy_on_writable,
+    .on_abort = proxy_on_abort,
+};
+
+static bool proxy_is_idempotent(weir_http_slice method)
+{
+    static const char *const methods[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+        if (strlen(methods[i]) == method.size && memcmp(methods[i], method.data, method.size) == 0)
+            return true;
+    return false;
+}
+
+/* ---- Headers of the request ---- */
+
+static bool proxy_is_ours(const weir_http_header *header)
+{
+    return weir_http_equals(header->name, "X-Forwarded-For");
+}
+
+/* All X-Forwarded-For fields in one, with the peer at its end. */
+static weir_http_slice proxy_forwarded_for(const weir_http_request *request, const char *ip,
+                                           char *out)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < request->header_count; i++) {
+        const weir_http_header *const header = &request->headers[i];
+        if (!proxy_is_ours(header) || header->value.size == 0)
+            continue;
+        memcpy(out + size, header->value.data, header->value.size);
+        size += header->value.size;
+        memcpy(out + size, ", ", 2);
+        size += 2;
+    }
+    memcpy(out + size, ip, strlen(ip));
+    return (weir_http_slice){out, size + strlen(ip)};
+}
+
+static size_t proxy_forwarded_for_room(const weir_http_request *request)
+{
+    size_t room = WEIR_ADDRESS_TEXT_SIZE;
+    for (size_t i = 0; i < request->header_count; i++)
+        if (proxy_is_ours(&request->headers[i]))
+            room += request->headers[i].value.size + 2;
+    return room;
+}
+
+static void proxy_add_header(weir__proxied *p, const char *name, weir_http_slice value)
+{
+    p->headers[p->header_count++] = (weir_http_header){weir_http_str(name), value};
+}
+
+#define PROXY_ID_SIZE 33
+
+static void proxy_fill_headers(weir__proxied *p, char *text)
+{
+    const weir_http_request *const request = p->request;
+    char ip[WEIR_ADDRESS_TEXT_SIZE];
+    for (size_t i = 0; i < request->header_count; i++)
+        if (!proxy_is_ours(&request->headers[i]) &&
+            !weir_http_is_hop_by_hop(request->headers, request->header_count,
+                                     request->headers[i].name))
+            p->headers[p->header_count++] = request->headers[i];
+    char *const id = text;
+    text += PROXY_ID_SIZE;
+    weir_address const peer = weir_http_exchange_peer(p->exchange);
+    weir_address_format_ip(&peer, ip);
+    proxy_add_header(p, "X-Forwarded-For", proxy_forwarded_for(request, ip, text));
+    if (weir_http_find(request->headers, request->header_count, "X-Forwarded-Proto") == NULL)
+        proxy_add_header(p, "X-Forwarded-Proto", weir_http_str("http"));
+    if (weir_http_find(request->headers, request->header_count, "X-Request-Id") != NULL)
+        return;
+    (void)snprintf(id, PROXY_ID_SIZE, "%016llx%016llx",
+                   (unsigned long long)weir__rng_next(&p->gateway->rng),
+                   (unsigned long long)weir__rng_next(&p->gateway->rng));
+    proxy_add_header(p, "X-Request-Id", weir_http_str(id));
+}
+
+static weir__proxied *proxy_new(weir_gateway *gateway, weir__service *service,
+                                weir_http_exchange *exchange, const weir_http_request *request)
+{
+    size_t const headers = request->header_count + PROXY_OWN_HEADERS;
+    size_t const bytes = sizeof(weir__proxied) + headers * sizeof(weir_http_header) +
+                         PROXY_ID_SIZE + proxy_forwarded_for_room(request);
+    weir__proxied *const p = weir__alloc(&gateway->env, bytes);
+    if (p == NULL)
+        return NULL;
+    p->gateway = gateway;
+    p->service = service;
+    p->exchange = exchange;
+    p->request = request;
+    p->headers = (weir_http_header *)(void *)(p + 1);
+    p->bytes = bytes;
+    p->began_ns = weir_loop_now_ns(gateway->loop);
+    weir__text_init(&p->replay, &gateway->env);
+    proxy_fill_headers(p, (char *)(p->headers + headers));
+    service->users++;
+    gateway->in_progress++;
+    return p;
+}
+
+static void proxy_begin(weir__proxied *p)
+{
+    weir_rejection rejection;
+    weir_call_options options = WEIR_CALL_OPTIONS_INIT;
+    options.repeatable = proxy_is_idempotent(p->request->method);
+    options.user = p;
+    weir_http_exchange_handle(p->exchange, &proxy_exchange_events, p);
+    if (weir_caller_begin(p->service->caller, &p->call, &options, p->began_ns, &p->attempt,
+                          &rejection) == WEIR_OK)
+        proxy_attempt(p);
+    else
+        proxy_reject(p, &rejection);
+}
+
+static void proxy_answer_unrouted(weir_gateway *gateway, weir_http_exchange *exchange, int status,
+                                  const char *text)
+{
+    proxy_count(&gateway->unrouted, status, 0);
+    proxy_answer(exchange, status, 0, text);
+}
+
+void weir__gateway_on_request(weir_http_exchange *exchange, const weir_http_request *request,
+                              void *user)
+{
+    weir_gateway *const gateway = user;
+    weir__service *const service = weir__gateway_route(gateway, request->path);
+    if (service == NULL) {
+        proxy_answer_unrouted(gateway, exchange, 404, "no route\n");
+        return;
+    }
+    weir__proxied *const p = proxy_new(gateway, service, exchange, request);
+    if (p != NULL)
+        proxy_begin(p);
+    else
+        proxy_answer_unrouted(gateway, exchange, 500, "out of memory\n");
+}

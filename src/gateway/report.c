@@ -1,0 +1,302 @@
+/* The admin address: health, status as JSON (RFC 8259), metrics as Prometheus text 0.0.4. */
+#include "gateway/gateway.h"
+
+#include <string.h>
+
+const uint32_t weir__duration_bounds_ms[WEIR__DURATION_BOUNDS] = {5,   10,   25,   50,   100,  250,
+                                                                  500, 1000, 2500, 5000, 10000};
+
+/* ---- Status ---- */
+
+typedef struct report_list {
+    weir__text *out;
+    const weir__service *service; /* Metrics: whose members these are. */
+    const char *metric;
+    size_t count;
+} report_list;
+
+static void status_string(weir__text *out, const char *name, const char *value)
+{
+    weir__text_format(out, "\"%s\":", name);
+    weir__text_json(out, value, strlen(value));
+}
+
+static void status_number(weir__text *out, const char *name, uint64_t value)
+{
+    weir__text_format(out, ",\"%s\":%llu", name, (unsigned long long)value);
+}
+
+static void status_flags(weir__text *out, uint32_t flags)
+{
+    static const char *const names[] = {"drain",   "maintenance", "unhealthy",
+                                        "ejected", "open",        "down"};
+    size_t listed = 0;
+    weir__text_str(out, ",\"flags\":[");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if ((flags >> i & 1) != 0)
+            weir__text_format(out, "%s\"%s\"", listed++ > 0 ? "," : "", names[i]);
+    weir__text_str(out, "]");
+}
+
+static void status_breaker(weir__text *out, const weir_breaker_stats *breaker)
+{
+    weir__text_str(out, ",\"breaker\":{");
+    status_string(out, "state", weir_breaker_state_name(breaker->state));
+    status_number(out, "calls", breaker->calls);
+    status_number(out, "failures", breaker->failures);
+    weir__text_format(out, ",\"failure_percent\":%.1f", breaker->failure_percent);
+    status_number(out, "refused", breaker->refused);
+    weir__text_str(out, "}");
+}
+
+static void status_member(const weir_caller_member *member, void *user)
+{
+    report_list *const list = user;
+    weir__text *const out = list->out;
+    weir__text_str(out, list->count++ > 0 ? ",{" : "{");
+    status_string(out, "id", member->member->id);
+    weir__text_str(out, ",");
+    status_string(out, "address", member->member->address);
+    status_number(out, "weight", member->member->weight);
+    status_number(out, "priority", member->member->priority);
+    status_flags(out, member->stats.flags);
+    status_number(out, "in_flight", member->stats.in_flight);
+    status_number(out, "completed", member->stats.completed);
+    status_number(out, "failures", member->stats.failures);
+    status_number(out, "latency_us", member->stats.latency_ns / WEIR__NS_PER_US);
+    if (member->breaker.generation != 0)
+        status_breaker(out, &member->breaker);
+    weir__text_str(out, "}");
+}
+
+static void status_limiter(weir__text *out, const weir_limiter_stats *limit)
+{
+    if (limit->remaining == UINT64_MAX) {
+        weir__text_str(out, ",\"limiter\":null");
+        return;
+    }
+    weir__text_format(out, ",\"limiter\":{\"remaining\":%llu,\"refused\":%llu}",
+                      (unsigned long long)limit->remaining, (unsigned long long)limit->refused);
+}
+
+static void status_service(weir_gateway *gateway, const weir__service *service, weir__text *out)
+{
+    weir_caller_stats stats;
+    weir_limiter_stats limit;
+    report_list list = {.out = out};
+    weir_caller_get_stats(service->caller, &stats);
+    weir_caller_get_limit(service->caller, weir_loop_now_ns(gateway->loop), &limit);
+    weir__text_str(out, "{");
+    status_string(out, "name", service->name);
+    weir__text_str(out, ",");
+    status_string(out, "route", service->route);
+    status_number(out, "in_flight", service->users - 1);
+    status_number(out, "calls", stats.calls);
+    status_number(out, "attempts", stats.attempts);
+    status_number(out, "succeeded", stats.succeeded);
+    status_number(out, "failed", stats.failed);
+    status_limiter(out, &limit);
+    weir__text_str(out, ",\"members\":[");
+    weir_caller_visit(service->caller, status_member, &list);
+    weir__text_str(out, "]}");
+}
+
+void weir__gateway_status(weir_gateway *gateway, weir__text *out)
+{
+    weir__text_str(out, "{");
+    status_string(out, "state", gateway->draining ? "draining" : "ready");
+    status_number(out, "in_flight", gateway->in_progress);
+    status_number(out, "connections", weir_http_server_connections(gateway->proxy));
+    weir__text_str(out, ",\"services\":[");
+    for (size_t i = 0; i < gateway->service_count; i++) {
+        if (i > 0)
+            weir__text_str(out, ",");
+        status_service(gateway, gateway->services[i], out);
+    }
+    weir__text_str(out, "]}\n");
+}
+
+/* ---- Metrics ---- */
+
+static void metric_head(weir__text *out, const char *name, const char *type, const char *help)
+{
+    weir__text_format(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void metric_labels(weir__text *out, const char *metric, const char *service)
+{
+    weir__text_format(out, "%s{service=\"", metric);
+    weir__text_label(out, service, strlen(service));
+    weir__text_str(out, "\"");
+}
+
+static void metric_value(weir__text *out, uint64_t value)
+{
+    weir__text_format(out, "} %llu\n", (unsigned long long)value);
+}
+
+static void metrics_answers(weir__text *out, const char *service, const weir__answers *answers)
+{
+    for (int status = 0; status < WEIR__STATUSES; status++)
+        if (answers->by_status[status] > 0) {
+            metric_labels(out, "weir_requests_total", service);
+            weir__text_format(out, ",code=\"%d\"", status);
+            metric_value(out, answers->by_status[status]);
+        }
+}
+
+static void metrics_durations(weir__text *out, const char *service, const weir__answers *answers)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i <= WEIR__DURATION_BOUNDS; i++) {
+        sum += answers->by_duration[i];
+        metric_labels(out, "weir_request_duration_seconds_bucket", service);
+        if (i < WEIR__DURATION_BOUNDS)
+            weir__text_format(out, ",le=\"%g\"", weir__duration_bounds_ms[i] / 1000.0);
+        else
+            weir__text_str(out, ",le=\"+Inf\"");
+        metric_value(out, sum);
+    }
+    metric_labels(out, "weir_request_duration_seconds_sum", service);
+    weir__text_format(out, "} %.9f\n", (double)answers->duration_ns / 1e9);
+    metric_labels(out, "weir_request_duration_seconds_count", service);
+    metric_value(out, sum);
+}
+
+static uint64_t metric_of_member(const weir_caller_member *member, const char *metric)
+{
+    if (strcmp(metric, "weir_member_in_flight") == 0)
+        return member->stats.in_flight;
+    if (strcmp(metric, "weir_member_calls_total") == 0)
+        return member->stats.completed;
+    if (strcmp(metric, "weir_member_failures_total") == 0)
+        return member->stats.failures;
+    return (uint64_t)member->breaker.state;
+}
+
+static void metrics_member(const weir_caller_member *member, void *user)
+{
+    const report_list *const list = user;
+    metric_labels(list->out, list->metric, list->service->name);
+    weir__text_str(list->out, ",member=\"");
+    weir__text_label(list->out, member->member->id, strlen(member->member->id));
+    weir__text_str(list->out, "\"");
+    metric_value(list->out, metric_of_member(member, list->metric));
+}
+
+static void metrics_members(weir_gateway *gateway, weir__text *out, const char *metric,
+                            const char *type, const char *help)
+{
+    metric_head(out, metric, type, help);
+    for (size_t i = 0; i < gateway->service_count; i++) {
+        report_list list = {.out = out, .service = gateway->services[i], .metric = metric};
+        weir_caller_visit(gateway->services[i]->caller, metrics_member, &list);
+    }
+}
+
+static void metrics_rejections(weir_gateway *gateway, weir__text *out)
+{
+    metric_head(out, "weir_rejections_total", "counter", "Attempts rejected, by stage.");
+    for (size_t i = 0; i < gateway->service_count; i++) {
+        weir_caller_stats stats;
+        weir_caller_get_stats(gateway->services[i]->caller, &stats);
+        for (int stage = WEIR_STAGE_DEADLINE; stage <= WEIR_STAGE_LIMITER; stage++) {
+            metric_labels(out, "weir_rejections_total", gateway->services[i]->name);
+            weir__text_format(out, ",stage=\"%s\"",
+                              weir_caller_stage_name((weir_caller_stage)stage));
+            metric_value(out, stats.rejected[stage]);
+        }
+    }
+}
+
+static void metrics_attempts(weir_gateway *gateway, weir__text *out)
+{
+    metric_head(out, "weir_attempts_total", "counter", "Attempts made, retries included.");
+    for (size_t i = 0; i < gateway->service_count; i++) {
+        weir_caller_stats stats;
+        weir_caller_get_stats(gateway->services[i]->caller, &stats);
+        metric_labels(out, "weir_attempts_total", gateway->services[i]->name);
+        metric_value(out, stats.attempts);
+    }
+}
+
+static void metrics_limiters(weir_gateway *gateway, weir__text *out)
+{
+    metric_head(out, "weir_limiter_remaining", "gauge", "Permits that could be taken now.");
+    for (size_t i = 0; i < gateway->service_count; i++) {
+        weir_limiter_stats limit;
+        weir_caller_get_limit(gateway->services[i]->caller, weir_loop_now_ns(gateway->loop),
+                              &limit);
+        if (limit.remaining == UINT64_MAX)
+            continue; /* No limit, no level. */
+        metric_labels(out, "weir_limiter_remaining", gateway->services[i]->name);
+        metric_value(out, limit.remaining);
+    }
+}
+
+void weir__gateway_metrics(weir_gateway *gateway, weir__text *out)
+{
+    metric_head(out, "weir_requests_total", "counter", "Requests answered, by status code.");
+    metrics_answers(out, "", &gateway->unrouted);
+    for (size_t i = 0; i < gateway->service_count; i++)
+        metrics_answers(out, gateway->services[i]->name, &gateway->services[i]->answers);
+    metric_head(out, "weir_request_duration_seconds", "histogram", "From a request to its answer.");
+    for (size_t i = 0; i < gateway->service_count; i++)
+        metrics_durations(out, gateway->services[i]->name, &gateway->services[i]->answers);
+    metrics_attempts(gateway, out);
+    metrics_rejections(gateway, out);
+    metrics_limiters(gateway, out);
+    metrics_members(gateway, out, "weir_member_in_flight", "gauge", "Calls under way.");
+    metrics_members(gateway, out, "weir_member_calls_total", "counter", "Calls that have ended.");
+    metrics_members(gateway, out, "weir_member_failures_total", "counter", "Calls that failed.");
+    metrics_members(gateway, out, "weir_breaker_state", "gauge",
+                    "0 closed, 1 open, 2 half open, 3 recovering, 4 disabled, 5 metrics only, "
+                    "6 forced open.");
+    metric_head(out, "weir_connections", "gauge", "Connections of clients.");
+    weir__text_format(out, "weir_connections %zu\n", weir_http_server_connections(gateway->proxy));
+}
+
+/* ---- The admin address ---- */
+
+static void admin_page(weir_gateway *gateway, weir_http_exchange *exchange, const char *type,
+                       void (*write)(weir_gateway *gateway, weir__text *out))
+{
+    weir__text page;
+    weir__text_init(&page, &gateway->env);
+    write(gateway, &page);
+    if (weir__text_ok(&page))
+        (void)weir_http_exchange_respond(exchange, 200, type, page.data, page.size);
+    else
+        (void)weir_http_exchange_respond(exchange, 500, NULL, NULL, 0);
+    weir__text_free(&page);
+}
+
+static void admin_text(weir_http_exchange *exchange, int status, const char *text)
+{
+    (void)weir_http_exchange_respond(exchange, status, "text/plain", text, strlen(text));
+}
+
+void weir__gateway_on_admin(weir_http_exchange *exchange, const weir_http_request *request,
+                            void *user)
+{
+    weir_gateway *const gateway = user;
+    weir_http_slice path = request->path;
+    const char *const query = path.size > 0 ? memchr(path.data, '?', path.size) : NULL;
+    if (query != NULL)
+        path.size = (size_t)(query - path.data);
+    bool const reads =
+        weir_http_equals(request->method, "GET") || weir_http_equals(request->method, "HEAD");
+    if (reads && weir_http_equals(path, "/healthz"))
+        admin_text(exchange, 200, "ok\n");
+    else if (reads && weir_http_equals(path, "/readyz"))
+        admin_text(exchange, gateway->draining ? 503 : 200,
+                   gateway->draining ? "draining\n" : "ready\n");
+    else if (reads && weir_http_equals(path, "/status"))
+        admin_page(gateway, exchange, "application/json", weir__gateway_status);
+    else if (reads && weir_http_equals(path, "/metrics"))
+        admin_page(gateway, exchange, "text/plain; version=0.0.4", weir__gateway_metrics);
+    else if (gateway->on_admin != NULL)
+        gateway->on_admin(exchange, request, gateway->user);
+    else
+        admin_text(exchange, 404, "no such page\n");
+}

@@ -1,0 +1,461 @@
+/* The sidecar as a process: real clients, real upstreams that die, reloads, and its end. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "support/peer.h"
+
+#include <fcntl.h>
+#include <stdatomic.h>
+
+#define CONNECTIONS 32
+#define REQUESTS    10000
+
+typedef struct fixture {
+    char file[64];
+    pid_t process;
+    FILE *out; /* What the sidecar prints. */
+    uint16_t proxy, admin;
+    peer_upstream upstreams[3];
+} fixture;
+
+static fixture f;
+static peer_reply reply;
+
+static const char *sidecar_path(void)
+{
+    const char *const path = getenv("WEIR_SIDECAR");
+    return path != NULL ? path : "build/examples/sidecar/sidecar";
+}
+
+static void write_config(const char *service_lines)
+{
+    FILE *const out = fopen(f.file, "w");
+    assert_non_null(out);
+    fprintf(out,
+            "proxy 127.0.0.1:0\nadmin 127.0.0.1:0\nmax_header 1k\nmax_body 4k\n"
+            "service s\nroute /s\n%s",
+            service_lines);
+    for (int i = 0; i < 3; i++)
+        fprintf(out, "member m%d 127.0.0.1:%u\n", i, f.upstreams[i].port);
+    assert_int_equal(fclose(out), 0);
+}
+
+/* Waits for a line that begins with `start`; it is left in `line`. */
+static void expect_line(const char *start, char *line, int room)
+{
+    do
+        assert_non_null(fgets(line, room, f.out));
+    while (strncmp(line, start, strlen(start)) != 0);
+}
+
+static void start_sidecar(void)
+{
+    char line[256];
+    int pipe_ends[2];
+    unsigned proxy = 0, admin = 0;
+    assert_int_equal(pipe(pipe_ends), 0);
+    f.process = fork();
+    if (f.process == 0) {
+        (void)dup2(pipe_ends[1], STDOUT_FILENO);
+        (void)dup2(pipe_ends[1], STDERR_FILENO);
+        (void)close(pipe_ends[0]);
+        (void)execl(sidecar_path(), "sidecar", f.file, (char *)NULL);
+        _exit(127);
+    }
+    assert_int_equal(close(pipe_ends[1]), 0);
+    f.out = fdopen(pipe_ends[0], "r");
+    assert_non_null(f.out);
+    expect_line("proxy on", line, sizeof line);
+    assert_int_equal(sscanf(line, "proxy on 127.0.0.1:%u, admin on 127.0.0.1:%u", &proxy, &admin),
+                     2);
+    f.proxy = (uint16_t)proxy;
+    f.admin = (uint16_t)admin;
+}
+
+static int end_sidecar(void)
+{
+    int status = -1;
+    if (f.process <= 0)
+        return -1;
+    (void)kill(f.process, SIGTERM);
+    (void)waitpid(f.process, &status, 0);
+    f.process = 0;
+    (void)fclose(f.out);
+    return status;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    f = (fixture){.file = "/tmp/weir-sidecar-XXXXXX"};
+    (void)alarm(90);
+    int const fd = mkstemp(f.file);
+    if (fd < 0 || close(fd) != 0)
+        return -1;
+    for (int i = 0; i < 3; i++)
+        if (!peer_start(&f.upstreams[i]))
+            return -1;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    if (f.process > 0) {
+        (void)kill(f.process, SIGKILL);
+        (void)waitpid(f.process, NULL, 0);
+    }
+    for (int i = 0; i < 3; i++)
+        peer_kill(&f.upstreams[i]);
+    (void)alarm(0);
+    return unlink(f.file);
+}
+
+static int get(const char *path)
+{
+    char request[512];
+    (void)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path);
+    return peer_ask(f.proxy, request, &reply);
+}
+
+static int admin(const char *method, const char *path)
+{
+    char request[512];
+    (void)snprintf(request, sizeof request,
+                   "%s %s HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", method, path);
+    return peer_ask(f.admin, request, &reply);
+}
+
+/* ---- 10,000 requests ---- */
+
+typedef struct load {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    unsigned started, finished, good, bad_gateway, other, cut;
+} load;
+
+static load l;
+
+static void count_reply(int status)
+{
+    pthread_mutex_lock(&l.lock);
+    l.finished++;
+    l.good += status == 200;
+    l.bad_gateway += status == 502;
+    l.cut += status == 0;
+    l.other += status != 200 && status != 502 && status != 0;
+    pthread_cond_signal(&l.changed);
+    pthread_mutex_unlock(&l.lock);
+}
+
+static bool next_request(void)
+{
+    pthread_mutex_lock(&l.lock);
+    bool const more = l.started < REQUESTS;
+    l.started += more;
+    pthread_mutex_unlock(&l.lock);
+    return more;
+}
+
+static void *ask_often(void *arg)
+{
+    static const char request[] = "GET /s/x HTTP/1.1\r\nHost: sidecar\r\n\r\n";
+    peer_reply *const mine = calloc(1, sizeof *mine);
+    int fd = -1;
+    (void)arg;
+    while (mine != NULL && next_request()) {
+        if (fd < 0)
+            fd = peer_connect(f.proxy);
+        mine->status = 0;
+        bool const whole =
+            fd >= 0 && peer_send(fd, request, sizeof request - 1) && peer_read(fd, mine);
+        count_reply(mine->status);
+        if (!whole && fd >= 0) {
+            (void)close(fd);
+            fd = -1;
+        }
+    }
+    if (fd >= 0)
+        (void)close(fd);
+    free(mine);
+    return NULL;
+}
+
+static void wait_for_finished(unsigned count)
+{
+    pthread_mutex_lock(&l.lock);
+    while (l.finished < count)
+        pthread_cond_wait(&l.changed, &l.lock);
+    pthread_mutex_unlock(&l.lock);
+}
+
+/* A reload every thousand; in the midst of it the second upstream dies, and later returns. */
+static void disturb(void)
+{
+    char line[256], lines[256];
+    for (unsigned i = 1; i <= 10; i++) {
+        wait_for_finished(i * REQUESTS / 11);
+        if (i == 3)
+            peer_kill(&f.upstreams[1]);
+        if (i == 6)
+            assert_true(peer_start(&f.upstreams[1]));
+        (void)snprintf(lines, sizeof lines,
+                       "balance least_request\nretry attempts=%u base=1ms cap=5ms\n"
+                       "breaker consecutive=3 rest=50ms probes=1\ntimeout %us\n",
+                       3 + i % 2, 10 + i);
+        write_config(lines);
+        assert_int_equal(kill(f.process, SIGHUP), 0);
+        expect_line("configuration reloaded", line, sizeof line);
+    }
+}
+
+/*
+ * GET is safe to repeat, two upstreams are well throughout, and no answer is longer than one
+ * packet: so retries hide the death wholly, unless a reply is cut in the midst, which they must not
+ * hide.
+ */
+static void
+loses_no_request_while_an_upstream_dies_and_returns_and_the_file_is_reloaded(void **state)
+{
+    (void)state;
+    pthread_t threads[CONNECTIONS];
+    l = (load){.started = 0};
+    assert_int_equal(pthread_mutex_init(&l.lock, NULL), 0);
+    assert_int_equal(pthread_cond_init(&l.changed, NULL), 0);
+    write_config("balance least_request\nretry attempts=3 base=1ms cap=5ms\n"
+                 "breaker consecutive=3 rest=50ms probes=1\ntimeout 10s\n");
+    start_sidecar();
+    for (int i = 0; i < CONNECTIONS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, ask_often, NULL), 0);
+    disturb();
+    for (int i = 0; i < CONNECTIONS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(l.finished, REQUESTS);
+    assert_int_equal(l.other, 0);
+    assert_int_equal(l.bad_gateway, 0);
+    assert_in_range(l.cut, 0, CONNECTIONS); /* Cut in the midst of a reply by the death. */
+    assert_int_equal(l.good, REQUESTS - l.cut);
+    assert_int_equal(admin("GET", "/metrics"), 200);
+    assert_non_null(strstr(reply.body, "weir_requests_total{service=\"s\",code=\"200\"} "));
+    assert_non_null(strstr(reply.body, "weir_member_failures_total{service=\"s\",member=\"m1\"} "));
+    assert_null(strstr(reply.body, "weir_member_failures_total{service=\"s\",member=\"m1\"} 0\n"));
+    assert_int_equal(end_sidecar(), 0);
+}
+
+/* ---- What a client gets ---- */
+
+static void each_kind_of_trouble_has_its_status(void **state)
+{
+    (void)state;
+    char value[64];
+    static char long_request[3000], large_request[200];
+    write_config("breaker off\nattempt_timeout 100ms\ntimeout 1s\n");
+    start_sidecar();
+    assert_int_equal(get("/nowhere"), 404);
+    assert_int_equal(get("/sx"), 404); /* Not a whole segment of the route. */
+    assert_int_equal(get("/s"), 200);
+    assert_int_equal(get("/s?q"), 200);
+    assert_int_equal(get("/s/5"), 500); /* The upstream's own answer. */
+    assert_string_equal(reply.body, "broken\n");
+    assert_int_equal(get("/s/k"), 502);
+    assert_int_equal(get("/s/t"), 504);
+    assert_int_equal(peer_ask(f.proxy, "GET /s HTTP/1.1\r\n\r\n", &reply), 400);
+    assert_int_equal(peer_ask(f.proxy, "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", &reply), 501);
+    assert_int_equal(
+        peer_ask(f.proxy, "POST /s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+                 &reply),
+        501);
+    (void)snprintf(large_request, sizeof large_request,
+                   "POST /s HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n");
+    assert_int_equal(peer_ask(f.proxy, large_request, &reply), 413);
+    (void)snprintf(long_request, sizeof long_request,
+                   "GET /s HTTP/1.1\r\nHost: x\r\nX-Long: %02000d\r\n\r\n", 1);
+    assert_int_equal(peer_ask(f.proxy, long_request, &reply), 431);
+    for (int i = 0; i < 3; i++)
+        peer_kill(&f.upstreams[i]);
+    assert_int_equal(get("/s"), 502);
+    assert_false(peer_header(&reply, "Retry-After", value, sizeof value));
+    assert_int_equal(end_sidecar(), 0);
+}
+
+static void over_the_limit_and_with_nobody_able_it_says_when_to_come_back(void **state)
+{
+    (void)state;
+    char value[64];
+    write_config("limit 1/h burst=3\nbreaker consecutive=1 rest=50s rest_max=50s\n");
+    start_sidecar();
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(get("/s/5"), 500);
+    assert_int_equal(get("/s"), 503);
+    assert_true(peer_header(&reply, "Retry-After", value, sizeof value));
+    assert_in_range(strtol(value, NULL, 10), 40, 50); /* 50 s, up to a tenth of jitter. */
+    assert_int_equal(admin("GET", "/status"), 200);
+    assert_non_null(strstr(reply.body, "\"state\":\"open\""));
+    assert_non_null(strstr(reply.body, "\"remaining\":0"));
+    write_config("limit 1/h burst=3\nbreaker off\n");
+    char line[256];
+    assert_int_equal(kill(f.process, SIGHUP), 0);
+    expect_line("configuration reloaded", line, sizeof line);
+    assert_int_equal(end_sidecar(), 0);
+    start_sidecar();
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(get("/s"), 200);
+    assert_int_equal(get("/s"), 429);
+    assert_true(peer_header(&reply, "Retry-After", value, sizeof value));
+    assert_in_range(strtol(value, NULL, 10), 3590, 3600);
+    assert_int_equal(end_sidecar(), 0);
+}
+
+static void forwards_headers_as_a_proxy_must(void **state)
+{
+    (void)state;
+    write_config("");
+    start_sidecar();
+    assert_int_equal(peer_ask(f.proxy,
+                              "GET /s/e HTTP/1.1\r\nHost: shop\r\nConnection: close, X-Secret\r\n"
+                              "X-Secret: 1\r\nUpgrade: h2c\r\nX-Forwarded-For: 9.9.9.9\r\n"
+                              "X-Request-Id: abc\r\nX-Kept: yes\r\n\r\n",
+                              &reply),
+                     200);
+    assert_non_null(strstr(reply.body, "GET /s/e HTTP/1.1\r\n"));
+    assert_non_null(strstr(reply.body, "Host: shop\r\n"));
+    assert_non_null(strstr(reply.body, "X-Kept: yes\r\n"));
+    assert_non_null(strstr(reply.body, "X-Forwarded-For: 9.9.9.9, 127.0.0.1\r\n"));
+    assert_non_null(strstr(reply.body, "X-Forwarded-Proto: http\r\n"));
+    assert_non_null(strstr(reply.body, "X-Request-Id: abc\r\n"));
+    assert_null(strstr(reply.body, "X-Secret"));
+    assert_null(strstr(reply.body, "pgrade"));
+    assert_int_equal(get("/s/e"), 200);
+    assert_non_null(strstr(reply.body, "X-Request-Id: "));
+    assert_int_equal(end_sidecar(), 0);
+}
+
+static void a_request_that_is_not_safe_to_repeat_is_sent_once(void **state)
+{
+    (void)state;
+    write_config("breaker off\nretry attempts=3 base=1ms cap=1ms\n");
+    start_sidecar();
+    assert_int_equal(peer_ask(f.proxy, "POST /s/k HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+                              &reply),
+                     502);
+    assert_int_equal(admin("GET", "/metrics"), 200);
+    assert_non_null(strstr(reply.body, "weir_attempts_total{service=\"s\"} 1\n"));
+    assert_int_equal(get("/s/k"), 502);
+    assert_int_equal(admin("GET", "/metrics"), 200);
+    assert_non_null(strstr(reply.body, "weir_attempts_total{service=\"s\"} 4\n"));
+    assert_int_equal(end_sidecar(), 0);
+}
+
+/* ---- Its life ---- */
+
+static void a_bad_file_starts_nothing_and_a_bad_reload_changes_nothing(void **state)
+{
+    (void)state;
+    char line[256];
+    int status = -1;
+    write_config("");
+    start_sidecar();
+    write_config("limit often\n");
+    assert_int_equal(kill(f.process, SIGHUP), 0);
+    expect_line(f.file, line, sizeof line);
+    assert_non_null(strstr(line, ":7: limit: \"often\": expected COUNT/s"));
+    expect_line("the old configuration stays in force", line, sizeof line);
+    assert_int_equal(get("/s"), 200);
+    assert_int_equal(end_sidecar(), 0);
+    pid_t const child = fork();
+    if (child == 0) {
+        (void)close(STDERR_FILENO);
+        (void)execl(sidecar_path(), "sidecar", f.file, (char *)NULL);
+        _exit(127);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 1);
+}
+
+static void the_demo_upstream_is_shut_out_when_sick_and_let_back_in(void **state)
+{
+    (void)state;
+    write_config("");
+    FILE *const out = fopen(f.file, "w");
+    assert_non_null(out);
+    fprintf(out, "proxy 127.0.0.1:0\nadmin 127.0.0.1:0\nservice hello\nroute /hello\n"
+                 "member one ${DEMO_1}\nmember two ${DEMO_3}\n"
+                 "breaker consecutive=2 rest=1ms rest_max=1ms probes=1\n"
+                 "retry attempts=2 base=0 cap=0\n");
+    assert_int_equal(fclose(out), 0);
+    start_sidecar();
+    assert_int_equal(admin("GET", "/healthz"), 200);
+    assert_int_equal(admin("GET", "/readyz"), 200);
+    assert_int_equal(admin("GET", "/demo/sick"), 405);
+    assert_int_equal(admin("POST", "/demo/sick"), 200);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(get("/hello"), 200);
+        assert_string_equal(reply.body, "hello from upstream 1\n");
+    }
+    assert_int_equal(admin("GET", "/metrics"), 200);
+    assert_null(
+        strstr(reply.body, "weir_member_failures_total{service=\"hello\",member=\"two\"} 0\n"));
+    assert_int_equal(admin("POST", "/demo/well"), 200);
+    int served = 0;
+    for (int i = 0; i < 2000 && served == 0; i++) {
+        assert_int_equal(get("/hello"), 200);
+        served += strcmp(reply.body, "hello from upstream 3\n") == 0;
+    }
+    assert_int_equal(served, 1);
+    assert_int_equal(admin("GET", "/nothing"), 404);
+    assert_int_equal(end_sidecar(), 0);
+}
+
+/* A request that hangs in the upstream runs while it drains; a second signal ends it at once. */
+static void draining_turns_readiness_off_and_finishes_what_runs(void **state)
+{
+    (void)state;
+    char line[256];
+    int status = -1;
+    write_config("attempt_timeout 700ms\n");
+    start_sidecar();
+    int const fd = peer_connect(f.proxy);
+    assert_true(fd >= 0);
+    static const char hangs[] = "GET /s/t HTTP/1.1\r\nHost: x\r\n\r\n";
+    assert_true(peer_send(fd, hangs, sizeof hangs - 1));
+    do
+        assert_int_equal(admin("GET", "/status"), 200);
+    while (strstr(reply.body, "\"ready\",\"in_flight\":1") == NULL);
+    assert_int_equal(kill(f.process, SIGTERM), 0);
+    expect_line("draining", line, sizeof line);
+    assert_int_equal(admin("GET", "/readyz"), 503);
+    assert_true(peer_read(fd, &reply)); /* Its own end: the attempt's timeout. */
+    assert_int_equal(reply.status, 504);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(waitpid(f.process, &status, 0), f.process);
+    assert_int_equal(status, 0);
+    f.process = 0;
+    (void)fclose(f.out);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(loses_no_request_while_an_upstream_dies_and_returns_and_the_file_is_reloaded),
+        TEST(each_kind_of_trouble_has_its_status),
+        TEST(over_the_limit_and_with_nobody_able_it_says_when_to_come_back),
+        TEST(forwards_headers_as_a_proxy_must),
+        TEST(a_request_that_is_not_safe_to_repeat_is_sent_once),
+        TEST(a_bad_file_starts_nothing_and_a_bad_reload_changes_nothing),
+        TEST(the_demo_upstream_is_shut_out_when_sick_and_let_back_in),
+        TEST(draining_turns_readiness_off_and_finishes_what_runs),
+    };
+    if (access(sidecar_path(), X_OK) != 0) {
+        printf("SKIPPED: %s is not built\n", sidecar_path());
+        return 0;
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests_name("sidecar", tests, NULL, NULL);
+}

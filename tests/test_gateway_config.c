@@ -1,0 +1,192 @@
+/* The gateway's configuration: what it accepts, and where it says that a mistake is. */
+#include "support/fake_env.h"
+
+#include <weir/gateway.h>
+
+#include <string.h>
+
+#define GLOBALS "proxy 127.0.0.1:0\nadmin localhost:0\n"
+#define SERVICE "service s\nroute /s\nmember m 127.0.0.1:80\n"
+
+static weir_gateway_error error;
+
+static const char *variables(const char *name, void *user)
+{
+    (void)user;
+    if (strcmp(name, "HOST") == 0)
+        return "127.0.0.1";
+    return strcmp(name, "LINES") == 0 ? "a\nb" : NULL;
+}
+
+static int parse(const char *text)
+{
+    weir_gateway_config *config;
+    int const result =
+        weir_gateway_config_parse(&config, text, strlen(text), variables, NULL, NULL, &error);
+    assert_int_equal(config != NULL, result == WEIR_OK);
+    weir_gateway_config_destroy(config);
+    return result;
+}
+
+static void accepts_every_directive_and_option(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        parse("# comment\n"
+              "proxy [::1]:8080   # here\n"
+              "admin ${HOST}:8081\r\n"
+              "max_header 32k\nmax_body 2g\nidle_timeout 1m30s\nheader_timeout 500ms\n\n"
+              "service one\n"
+              "  route /one\n  balance least_request\n"
+              "  member a ${HOST}:1 weight=3 priority=1 max_in_flight=10 zone=west\n"
+              "  member b localhost:2\n"
+              "  limit 100/m burst=7 dry_run\n"
+              "  breaker failures=30% slow=10% slow_after=2s minimum=5 window=10s consecutive=4"
+              " rest=1s rest_max=9s probes=2 lease=3s ramp=5s\n"
+              "  retry attempts=4 base=5ms cap=1s jitter=equal\n"
+              "  timeout 3s\n  attempt_timeout 1s\n  connect_timeout 100ms\n"
+              "service two\n  route /\n  member a 127.0.0.1:1\n"
+              "  limit off\n  breaker off\n  retry off\n  balance random\n"),
+        WEIR_OK);
+    assert_int_equal(parse(GLOBALS SERVICE), WEIR_OK);
+    assert_int_equal(parse(GLOBALS "service s\nroute /s\nmember m 127.0.0.1:80"), WEIR_OK);
+}
+
+typedef struct mistake {
+    const char *text;
+    uint32_t line;
+    const char *field;
+    const char *says; /* A part of the message. */
+} mistake;
+
+static void assert_mistakes(const mistake *mistakes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(parse(mistakes[i].text), WEIR_EINVAL);
+        assert_int_equal(error.line, mistakes[i].line);
+        assert_string_equal(error.field, mistakes[i].field);
+        assert_non_null(strstr(error.message, mistakes[i].says));
+    }
+}
+
+static void a_mistake_among_the_gateways_lines_is_named(void **state)
+{
+    (void)state;
+    static const mistake mistakes[] = {
+        {"", 0, "proxy", "missing"},
+        {"proxy 127.0.0.1:1\n", 0, "admin", "missing"},
+        {GLOBALS, 0, "service", "none"},
+        {"proxy nowhere\n", 1, "proxy", "\"nowhere\" is no address"},
+        {"proxy 127.0.0.1:99999\n", 1, "proxy", "no address"},
+        {"proxy\n", 1, "proxy", "one value, and got 0"},
+        {"\n\nproxy a b\n", 3, "proxy", "one value, and got 2"},
+        {"prox 127.0.0.1:1\n", 1, "prox", "no such directive"},
+        {"max_header 100\n", 1, "max_header", "\"100\""},
+        {"max_header 2m\n", 1, "max_header", "too large"},
+        {"max_body x\n", 1, "max_body", "expected a digit at character 1"},
+        {"idle_timeout 5\n", 1, "idle_timeout", "unit"},
+        {"header_timeout 0s\n", 1, "header_timeout", "too small"},
+        {GLOBALS "proxy ${NOBODY}:1\n", 3, "NOBODY", "not set"},
+        {"proxy ${LINES}\n", 1, "LINES", "more than one line"},
+        {"proxy ${HOST\n}", 1, "${", "expected ${NAME}"},
+        {"proxy ${}\n", 1, "${", "expected ${NAME}"},
+        {"a b c d e f g h i j k l m n o p q r s t u v w x y z 1 2 3 4 5 6 7\n", 1, "a",
+         "more than 32 words"},
+        {GLOBALS SERVICE "max_body 1\n", 6, "max_body", "before the first service"},
+    };
+    assert_mistakes(mistakes, sizeof mistakes / sizeof mistakes[0]);
+}
+
+static void a_mistake_in_a_service_is_named(void **state)
+{
+    (void)state;
+    static const mistake mistakes[] = {
+        {GLOBALS "service\n", 3, "service", "one value"},
+        {GLOBALS SERVICE "service s\n", 6, "service", "defined in line 3 already"},
+        {GLOBALS "service s\nmember m 127.0.0.1:1\n", 3, "service", "has no route"},
+        {GLOBALS "service s\nroute /s\n", 3, "service", "has no member"},
+        {GLOBALS SERVICE "service t\nroute /s\nmember m 127.0.0.1:1\n", 6, "route",
+         "the route of \"s\" already"},
+        {GLOBALS "service s\nroute s\n", 4, "route", "begins with /"},
+        {GLOBALS "service s\nroute /s?x\n", 4, "route", "begins with /"},
+        {GLOBALS "service s\nroute /s/\n", 4, "route", "must not end with /"},
+        {GLOBALS "service s\nroute\n", 4, "route", "one value"},
+        {GLOBALS SERVICE "wobble\n", 6, "wobble", "no such directive"},
+        {GLOBALS SERVICE "balance best\n", 6, "balance", "\"best\": expected round_robin"},
+        {GLOBALS SERVICE "balance\n", 6, "balance", "one value"},
+        {GLOBALS SERVICE "member\n", 6, "member", "an id and an address"},
+        {GLOBALS SERVICE "member m 127.0.0.1:1\n", 6, "member", "\"m\" is there already"},
+        {GLOBALS SERVICE "member n example.org:80\n", 6, "member", "no address"},
+        {GLOBALS SERVICE "member n 127.0.0.1:1 weight=x\n", 6, "member.weight",
+         "\"x\": expected a digit at character 1"},
+        {GLOBALS SERVICE "member n 127.0.0.1:1 weight=65536\n", 6, "member.weight", "too large"},
+        {GLOBALS SERVICE "member n 127.0.0.1:1 speed=9\n", 6, "member.speed", "no such option"},
+        {GLOBALS SERVICE "limit\n", 6, "limit", "expected COUNT/s"},
+        {GLOBALS SERVICE "limit 5/y\n", 6, "limit", "expected COUNT/s"},
+        {GLOBALS SERVICE "limit x/s\n", 6, "limit", "expected a digit at character 1"},
+        {GLOBALS SERVICE "limit 5/s burst=0\n", 6, "limit.burst", "too small"},
+        {GLOBALS SERVICE "limit 5/s bursts=1\n", 6, "limit.bursts", "no such option"},
+        {GLOBALS SERVICE "breaker failures=0%\n", 6, "breaker.failures", "whole percentage"},
+        {GLOBALS SERVICE "breaker failures=1.5%\n", 6, "breaker.failures", "whole percentage"},
+        {GLOBALS SERVICE "breaker slow=x%\n", 6, "breaker.slow", "expected a digit"},
+        {GLOBALS SERVICE "breaker window=5ms\n", 6, "breaker.window", "10ms at least"},
+        {GLOBALS SERVICE "breaker window=10\n", 6, "breaker.minimum", "do not fit a window of 10"},
+        {GLOBALS SERVICE "breaker rest=2m\n", 6, "breaker.rest_max", "shorter than rest"},
+        {GLOBALS SERVICE "breaker rest=1ns\n", 6, "breaker.rest", "too small"},
+        {GLOBALS SERVICE "breaker fuse=1\n", 6, "breaker.fuse", "no such option"},
+        {GLOBALS SERVICE "retry attempts=0\n", 6, "retry.attempts", "too small"},
+        {GLOBALS SERVICE "retry base=20s\n", 6, "retry.cap", "shorter than base"},
+        {GLOBALS SERVICE "retry jitter=some\n", 6, "retry.jitter", "expected full"},
+        {GLOBALS SERVICE "retry tries=1\n", 6, "retry.tries", "no such option"},
+        {GLOBALS SERVICE "timeout never\n", 6, "timeout", "expected a digit"},
+        {GLOBALS SERVICE "attempt_timeout 1s 2s\n", 6, "attempt_timeout", "got 2"},
+        {GLOBALS SERVICE "connect_timeout 25h\n", 6, "connect_timeout", "too large"},
+    };
+    assert_mistakes(mistakes, sizeof mistakes / sizeof mistakes[0]);
+}
+
+static void a_nul_byte_is_refused(void **state)
+{
+    (void)state;
+    static const char text[] = "proxy\0 127.0.0.1:1\n";
+    weir_gateway_config *config;
+    assert_int_equal(weir_gateway_config_parse(&config, text, sizeof text - 1, NULL, NULL, NULL,
+                                               &error),
+                     WEIR_EINVAL);
+    assert_string_equal(error.field, "text");
+    weir_env const bad = {.struct_size = 1};
+    assert_int_equal(weir_gateway_config_parse(&config, "", 0, NULL, NULL, &bad, &error),
+                     WEIR_EINVAL);
+    assert_string_equal(error.field, "env");
+}
+
+static void survives_every_failed_allocation(void **state)
+{
+    (void)state;
+    static const char text[] = GLOBALS SERVICE "member n ${HOST}:80\n";
+    fake_env fake = {.fail_at = 1};
+    weir_env const env = fake_env_hooks(&fake);
+    weir_gateway_config *config;
+    for (; weir_gateway_config_parse(&config, text, sizeof text - 1, variables, NULL, &env,
+                                     &error) == WEIR_ENOMEM;
+         fake.fail_at++, fake.calls = 0) {
+        assert_null(config);
+        assert_int_equal(fake.live_bytes, 0);
+    }
+    assert_true(fake.fail_at > 3);
+    weir_gateway_config_destroy(config);
+    weir_gateway_config_destroy(NULL);
+    assert_int_equal(fake.live_bytes, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(accepts_every_directive_and_option),
+        cmocka_unit_test(a_mistake_among_the_gateways_lines_is_named),
+        cmocka_unit_test(a_mistake_in_a_service_is_named),
+        cmocka_unit_test(a_nul_byte_is_refused),
+        cmocka_unit_test(survives_every_failed_allocation),
+    };
+    return cmocka_run_group_tests_name("gateway_config", tests, NULL, NULL);
+}
