@@ -11,6 +11,8 @@ SAN        ?=
 CI         ?=
 V          ?=
 Q          := $(if $(V),,@)
+JOBS       ?= 2
+FUZZ_SECONDS ?= 10
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
         -Wmissing-prototypes -Wold-style-definition -Wvla -Wundef -Wcast-qual -Wcast-align \
@@ -18,10 +20,11 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstric
         -Wimplicit-fallthrough -Wdouble-promotion -Wnull-dereference $(if $(CI),-Werror)
 CFLAGS ?= -O2 -g
 POSIX  := -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE
-ALL_CFLAGS := -std=c11 $(POSIX) -Iinclude -Isrc -fPIC -fvisibility=hidden -pthread -MMD -MP $(WARN) \
-              $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer) $(CFLAGS)
-CMOCKA_CFLAGS ?= $(shell pkg-config --cflags cmocka)
-CMOCKA_LIBS   ?= $(shell pkg-config --libs cmocka)
+ALL_CFLAGS = -std=c11 $(POSIX) -Iinclude -Isrc -fPIC -fvisibility=hidden -pthread -MMD -MP $(WARN) \
+             $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer) $(CFLAGS)
+# Asked for only where a test is built: the library and the sidecar need a compiler and make.
+CMOCKA_CFLAGS = $(shell pkg-config --cflags cmocka)
+CMOCKA_LIBS   = $(shell pkg-config --libs cmocka)
 
 HDRS   := $(wildcard include/weir/*.h)
 SRC    := $(sort $(wildcard src/*.c src/*/*.c))
@@ -29,16 +32,16 @@ OBJ    := $(SRC:%.c=$(BUILD)/%.o)
 STATIC := $(BUILD)/libweir.a
 SHARED := $(BUILD)/libweir.so.$(VERSION)
 
-tests_in = $(patsubst %.c,$(BUILD)/%,$(wildcard $(1)))
-UNIT    := $(call tests_in,tests/test_*.c)
-ROOMS   := $(call tests_in,tests/base/test_*.c tests/net/test_*.c)
-SIMS    := $(call tests_in,tests/sim/test_*.c)
-SYSTEM  := $(call tests_in,tests/integration/test_*.c)
-FUZZERS := $(call tests_in,tests/fuzz/fuzz_*.c)
-BENCHES := $(call tests_in,tests/bench/bench_*.c)
-DEMOS   := $(call tests_in,examples/*.c)
+programs = $(patsubst %.c,$(BUILD)/%,$(wildcard $(1)))
+UNIT    := $(call programs,tests/test_*.c)
+ROOMS   := $(call programs,tests/base/test_*.c tests/net/test_*.c)
+SIMS    := $(call programs,tests/sim/test_*.c)
+SYSTEM  := $(call programs,tests/integration/test_*.c)
+FUZZERS := $(call programs,tests/fuzz/fuzz_*.c)
+BENCHES := $(call programs,tests/bench/bench_*.c)
+DEMOS   := $(call programs,examples/*.c)
 SIDECAR := $(BUILD)/examples/sidecar/sidecar
-PROGRAMS := $(UNIT) $(ROOMS) $(SIMS) $(SYSTEM) $(FUZZERS) $(BENCHES) $(DEMOS)
+SUITE   := $(UNIT) $(ROOMS) $(SIMS) $(SYSTEM) $(FUZZERS) $(DEMOS) $(SIDECAR)
 
 all: $(STATIC) $(SHARED) $(BUILD)/weir.pc ## build the libraries (default)
 
@@ -53,25 +56,124 @@ $(STATIC): $(OBJ)
 $(SHARED): $(OBJ)
 	$(Q)$(CC) $(ALL_CFLAGS) -shared -Wl,-soname,libweir.so.$(SOVERSION) -Wl,--no-undefined -Wl,-z,nodelete $^ $(LDFLAGS) -o $@
 
-$(BUILD)/tests/%: tests/%.c $(STATIC)
+$(BUILD)/weir.pc: pkgconfig/weir.pc.in FORCE
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(CMOCKA_CFLAGS) -Itests $< $(STATIC) $(CMOCKA_LIBS) $(LDFLAGS) -o $@
+	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+	    -e 's|@VERSION@|$(VERSION)|' $< > $@
 
 $(BUILD)/tests/bench/%: tests/bench/%.c $(STATIC)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Itests $< $(STATIC) $(LDFLAGS) -o $@
 
-# Without -fsanitize=fuzzer, each fuzzer carries a main() that replays the files it is given.
+# Without -fsanitize=fuzzer, a fuzzer replays the files that it is given.
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(STATIC)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Itests $< $(STATIC) $(LDFLAGS) -o $@
+
+$(BUILD)/tests/%: tests/%.c $(STATIC)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(CMOCKA_CFLAGS) -Itests $< $(STATIC) $(CMOCKA_LIBS) $(LDFLAGS) -o $@
+
+$(SIDECAR): $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/sidecar/*.c)) $(STATIC)
+	$(Q)$(CC) $(ALL_CFLAGS) $^ $(LDFLAGS) -o $@
 
 $(BUILD)/examples/%: examples/%.c $(STATIC)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $< $(STATIC) $(LDFLAGS) -o $@
 
-unit: $(UNIT) $(ROOMS) ## run the unit tests
+run: $(SIDECAR) ## build the sidecar and start it
+	$(SIDECAR) examples/sidecar/sidecar.conf
+
+examples: $(DEMOS) $(SIDECAR) ## build the examples
+
+deps: ## install what the tests and gates need, where it is missing
+	@.ci/deps
+
+suite: $(SUITE)
+
+test: ## build and run all tests
+	@$(MAKE) --no-print-directory -j$(JOBS) suite
+	@BUILD=$(BUILD) .ci/suite
+
+unit: $(UNIT) $(ROOMS) ## run the unit tests alone
 	@for t in $^; do $(RUN) $$t || exit 1; done
+
+asan: ## all tests under AddressSanitizer and UBSan
+	@$(MAKE) --no-print-directory test BUILD=$(BUILD)/asan SAN=address,undefined
+tsan: ## all tests under ThreadSanitizer
+	@$(MAKE) --no-print-directory test BUILD=$(BUILD)/tsan SAN=thread
+valgrind: $(UNIT) $(ROOMS) ## unit tests under valgrind
+	@$(MAKE) --no-print-directory unit RUN='valgrind -q --leak-check=full --error-exitcode=1'
+
+headers: ## each public header stands alone, twice, in C11 and in C++
+	@mkdir -p $(BUILD)
+	@for h in $(HDRS:include/%=%); do \
+	    printf '#include <%s>\n#include <%s>\nint x;\n' $$h $$h > $(BUILD)/h.c; \
+	    $(CC) -std=c11 -Wall -Wextra -Wpedantic -Wc++-compat -Werror -Iinclude -c $(BUILD)/h.c -o /dev/null || exit 1; \
+	    for s in 11 17 20; do $(CXX) -x c++ -std=c++$$s -Wall -Wextra -Wpedantic -Wold-style-cast -Werror -Iinclude -c $(BUILD)/h.c -o /dev/null || exit 1; done; \
+	done; echo "headers: $(words $(HDRS)) stand alone"
+
+layers: ## imports point downward only
+	@awk -f .ci/layers.awk $(SRC) $(wildcard src/*/*.h) $(HDRS) $(wildcard examples/*.c examples/*/*.[ch])
+
+symbols: $(SHARED) $(STATIC) ## exports = tests/abi.txt; every global carries our prefix
+	@nm -D --defined-only $(SHARED) | awk '{print $$3}' | LC_ALL=C sort | diff -u tests/abi.txt -
+	@! nm -g --defined-only $(STATIC) | awk 'NF == 3 {print $$3}' | grep -v '^weir_'
+	@echo "symbols: $$(wc -l < tests/abi.txt) exported"
+
+$(BUILD)/single/weir.h: include/weir/weir.h $(HDRS) $(SRC) $(wildcard src/*/*.h) src/amalgamate.awk
+	@mkdir -p $(@D)
+	@awk -f src/amalgamate.awk include/weir/weir.h $(SRC) > $@
+
+single: $(BUILD)/single/weir.h ## the one-header build, and the unmodified tests against it
+	@printf '#define WEIR_IMPLEMENTATION\n#include "weir.h"\n' > $(BUILD)/single/one.c
+	$(Q)$(CC) -std=c11 $(WARN) -Werror -O2 -c $(BUILD)/single/one.c -o $(BUILD)/single/one.o
+	@for t in $(wildcard tests/test_*.c); do \
+	    $(CC) -std=c11 $(POSIX) $(CMOCKA_CFLAGS) -include $(BUILD)/single/weir.h -Iinclude -Itests $$t \
+	        $(BUILD)/single/one.o $(CMOCKA_LIBS) -pthread -o $(BUILD)/single/t && \
+	    { $(BUILD)/single/t > $(BUILD)/single/log 2>&1 || { cat $(BUILD)/single/log; exit 1; }; } || exit 1; done
+	@echo "single: $(words $(wildcard tests/test_*.c)) test programs pass on one header"
+
+independent: $(OBJ) ## a program a module links with that module and base alone
+	@.ci/independent $(BUILD) "$(CC) $(ALL_CFLAGS)"
+
+installed: ## install into an empty folder; build and run a program against it from outside
+	@.ci/installed
+
+readme: ## every command and program of README.md works
+	@.ci/readme
+
+fuzz: ## each parser's fuzzer, FUZZ_SECONDS long
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) BUILD=$(BUILD) .ci/fuzz $(SRC)
+
+lint: ## clang-format, clang-tidy, cppcheck, sizes
+	@POSIX="$(POSIX)" .ci/lint
+
+cover: ## coverage of lines and branches, by file
+	@$(MAKE) --no-print-directory test BUILD=$(BUILD)/cover CFLAGS='--coverage -O0 -g'
+	@.ci/cover $(BUILD)/cover
+
+bench: $(BENCHES) ## one line a benchmark
+	@for b in $^; do $$b || exit 1; done
+
+check-all: ## every gate
+	@$(MAKE) --no-print-directory headers layers symbols independent installed single readme
+	@$(MAKE) --no-print-directory CC=clang BUILD=$(BUILD)/clang all examples
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory asan
+	@$(MAKE) --no-print-directory tsan
+	@$(MAKE) --no-print-directory fuzz
+	@$(MAKE) --no-print-directory cover
+	@$(MAKE) --no-print-directory bench
+
+install: all ## into $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(INCLUDEDIR)/weir $(DESTDIR)$(LIBDIR)/pkgconfig
+	install -m 644 $(HDRS) $(DESTDIR)$(INCLUDEDIR)/weir
+	install -m 644 $(STATIC) $(DESTDIR)$(LIBDIR)
+	install -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)
+	ln -sf $(notdir $(SHARED)) $(DESTDIR)$(LIBDIR)/libweir.so.$(SOVERSION)
+	ln -sf libweir.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libweir.so
+	install -m 644 $(BUILD)/weir.pc $(DESTDIR)$(LIBDIR)/pkgconfig
 
 clean: ## remove build output
 	rm -rf $(BUILD)
@@ -79,5 +181,7 @@ clean: ## remove build output
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all unit clean help
--include $(OBJ:.o=.d) $(PROGRAMS:=.d)
+FORCE:
+.PHONY: all run examples deps suite test unit asan tsan valgrind headers layers symbols single \
+        independent installed readme fuzz lint cover bench check-all install clean help FORCE
+-include $(OBJ:.o=.d) $(wildcard $(BUILD)/tests/*.d $(BUILD)/tests/*/*.d $(BUILD)/examples/*.d $(BUILD)/examples/*/*.d)

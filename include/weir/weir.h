@@ -1,0 +1,20 @@
+/**
+ * @file weir/weir.h
+ * The whole of weir. Each header stands alone too; a program that needs one module includes that.
+ */
+#ifndef WEIR_WEIR_H
+#define WEIR_WEIR_H
+
+#include <weir/address.h>
+#include <weir/balancer.h>
+#include <weir/base.h>
+#include <weir/breaker.h>
+#include <weir/caller.h>
+#include <weir/gateway.h>
+#include <weir/http.h>
+#include <weir/limiter.h>
+#include <weir/loop.h>
+#include <weir/retry.h>
+#include <weir/sim.h>
+
+#endif
