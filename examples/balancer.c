@@ -33,7 +33,7 @@ int main(void)
     weir_balancer *balancer;
     int result = weir_balancer_create(&balancer, &options);
     if (result != WEIR_OK) {
-        fprintf(stderr, "balancer: %s\n", weir_strerror(result));
+        (void)fprintf(stderr, "balancer: %s\n", weir_strerror(result));
         return 1;
     }
 

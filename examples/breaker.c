@@ -31,7 +31,7 @@ int main(void)
     weir_breaker *breaker;
     int const result = weir_breaker_create(&breaker, &options);
     if (result != WEIR_OK) {
-        fprintf(stderr, "breaker: %s\n", weir_strerror(result));
+        (void)fprintf(stderr, "breaker: %s\n", weir_strerror(result));
         return 1;
     }
 

@@ -36,7 +36,7 @@ int main(void)
     if (result == WEIR_OK)
         result = weir_caller_set_members(caller, members, 3, 1);
     if (result != WEIR_OK) {
-        fprintf(stderr, "caller: %s\n", weir_strerror(result));
+        (void)fprintf(stderr, "caller: %s\n", weir_strerror(result));
         return 1;
     }
 

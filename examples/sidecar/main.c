@@ -30,32 +30,34 @@ static const char *variable(const char *name, void *user)
 {
     const sidecar *const s = user;
     const char *const value = demo_variable(&s->upstreams, name);
-    return value != NULL ? value : getenv(name);
+    return value != NULL ? value : getenv(name); /* NOLINT(concurrency-mt-unsafe): one thread. */
 }
 
 static bool read_file(const char *file, char *text, size_t *size)
 {
     FILE *const in = fopen(file, "rb");
     if (in == NULL) {
-        fprintf(stderr, "%s: %s\n", file, strerror(errno));
+        perror(file);
         return false;
     }
     *size = fread(text, 1, MAX_FILE_BYTES, in);
     bool const whole = feof(in) != 0 && ferror(in) == 0;
     (void)fclose(in);
     if (!whole)
-        fprintf(stderr, "%s: cannot be read, or has more than %d bytes\n", file, MAX_FILE_BYTES);
+        (void)fprintf(stderr, "%s: cannot be read, or has more than %d bytes\n", file,
+                      MAX_FILE_BYTES);
     return whole;
 }
 
 static void complain(const sidecar *s, int result, const weir_gateway_error *error)
 {
     if (error->field[0] == '\0')
-        fprintf(stderr, "%s: %s\n", s->file, weir_strerror(result));
+        (void)fprintf(stderr, "%s: %s\n", s->file, weir_strerror(result));
     else if (error->line == 0)
-        fprintf(stderr, "%s: %s: %s\n", s->file, error->field, error->message);
+        (void)fprintf(stderr, "%s: %s: %s\n", s->file, error->field, error->message);
     else
-        fprintf(stderr, "%s:%u: %s: %s\n", s->file, error->line, error->field, error->message);
+        (void)fprintf(stderr, "%s:%u: %s: %s\n", s->file, error->line, error->field,
+                      error->message);
 }
 
 /* Starts the gateway on the file, or puts the file in force if it runs already. */
@@ -103,7 +105,7 @@ static void stop(void *user)
 static void stop_late(uint64_t now_ns, void *user)
 {
     (void)now_ns;
-    fprintf(stderr, "some requests did not end in time\n");
+    (void)fprintf(stderr, "some requests did not end in time\n");
     stop(user);
 }
 
@@ -182,9 +184,12 @@ static bool start(sidecar *s)
         result = demo_start(&s->upstreams, s->loop);
     if (result == WEIR_OK)
         result = weir_loop_timer_create(&s->last_call, s->loop, stop_late, s);
-    if (result != WEIR_OK || !watch_signals(s)) {
-        fprintf(stderr, "sidecar: %s\n",
-                result != WEIR_OK ? weir_strerror(result) : strerror(errno));
+    if (result != WEIR_OK) {
+        (void)fprintf(stderr, "sidecar: %s\n", weir_strerror(result));
+        return false;
+    }
+    if (!watch_signals(s)) {
+        perror("sidecar");
         return false;
     }
     return configure(s);
@@ -194,7 +199,7 @@ int main(int argc, char **argv)
 {
     sidecar s = {.file = argc == 2 ? argv[1] : NULL};
     if (s.file == NULL) {
-        fprintf(stderr, "usage: %s CONFIGURATION\n", argv[0]);
+        (void)fprintf(stderr, "usage: %s CONFIGURATION\n", argv[0]);
         return 2;
     }
     bool const started = start(&s);

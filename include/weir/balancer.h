@@ -95,6 +95,7 @@ typedef struct weir_member_stats {
 /** A member lent for one call. Zero it, or pick into it; weir_balancer_done() gives it back. */
 typedef struct weir_pick {
     const weir_member *member; /**< Valid until done, even if an update removes it; NULL = none. */
+    void *token;               /**< Private: what done gives back; NULL once it is. */
 } weir_pick;
 
 /** How a pick came about; filled when asked for. */

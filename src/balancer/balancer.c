@@ -4,11 +4,6 @@
 
 #include <string.h>
 
-static weir__record *balancer_record_of(const weir_member *member)
-{
-    return (weir__record *)(void *)((uintptr_t)member - offsetof(weir__record, member));
-}
-
 /* As the breaker's window does: the turn counts on past the end, and a lap is taken off. */
 static uint32_t balancer_next_turn(weir__level *level)
 {
@@ -181,6 +176,7 @@ int weir_balancer_pick(weir_balancer *balancer, const weir_pick_options *options
         balancer_explain(balancer, table, &search, result, chosen);
     weir__read_end(reader);
     pick->member = chosen != NULL ? &chosen->member : NULL;
+    pick->token = chosen;
     return result;
 }
 
@@ -197,10 +193,10 @@ int weir_balancer_done(weir_balancer *balancer, weir_pick *pick, weir_outcome ou
                        uint64_t latency_ns)
 {
     (void)balancer;
-    if (pick->member == NULL)
+    weir__record *const record = pick->token;
+    if (record == NULL)
         return WEIR_EINVAL;
-    weir__record *const record = balancer_record_of(pick->member);
-    pick->member = NULL;
+    *pick = (weir_pick){.member = NULL};
     if (WEIR__UNLIKELY(outcome == WEIR_FAILURE || outcome == WEIR_TIMEOUT))
         atomic_fetch_add_explicit(&record->failures, 1, memory_order_relaxed);
     if (outcome != WEIR_IGNORED && outcome != WEIR_CANCELLED)

@@ -45,10 +45,11 @@ static uint32_t table_scale(const weir__level *level, uint32_t *weights)
         divisor = table_gcd(level->ready[i]->weight, divisor);
     }
     uint64_t const most = level->count > TABLE_MAX_TURNS ? level->count : TABLE_MAX_TURNS;
-    bool const exact = sum / divisor <= most;
+    bool const exact = sum <= most * divisor;
     for (uint32_t i = 0; i < level->count; i++) {
         uint64_t const weight = level->ready[i]->weight;
-        uint64_t const share = exact ? weight / divisor : (weight * most + sum / 2) / sum;
+        uint64_t const share =
+            exact ? weight / (divisor > 0 ? divisor : 1) : (weight * most + sum / 2) / sum;
         weights[i] = share > 0 ? (uint32_t)share : 1;
         scaled += weights[i];
     }
@@ -240,7 +241,7 @@ weir__table *weir__table_new(weir_balancer *balancer, weir__record *const *recor
     table->records = (weir__record **)(void *)(table + 1);
     table->ready = table->records + count;
     if (count > 0)
-        memcpy(table->records, records, count * sizeof *records);
+        memcpy(table->records, records, count * sizeof(weir__record *));
     if (table_add_levels(balancer, table)) {
         weir__table_free(&table->version, balancer);
         return NULL;

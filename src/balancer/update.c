@@ -50,7 +50,7 @@ static void draft_free(weir_balancer *balancer, balancer_draft *draft, bool reco
     for (size_t i = 0; records_too && i < draft->made; i++)
         if (draft_old(balancer, draft->records[i]) != draft->records[i])
             weir__record_free(&balancer->env, draft->records[i]);
-    weir__free(&balancer->env, draft->records, (draft->count + 1) * sizeof *draft->records);
+    weir__free(&balancer->env, draft->records, (draft->count + 1) * sizeof(weir__record *));
     weir__map_free(&draft->by_id);
 }
 
@@ -58,7 +58,7 @@ static int draft_make(weir_balancer *balancer, balancer_draft *draft, const weir
                       uint64_t version)
 {
     weir__map_init(&draft->by_id, &balancer->env);
-    draft->records = weir__alloc(&balancer->env, (draft->count + 1) * sizeof *draft->records);
+    draft->records = weir__alloc(&balancer->env, (draft->count + 1) * sizeof(weir__record *));
     if (draft->records == NULL || weir__map_reserve(&draft->by_id, draft->count))
         return WEIR_ENOMEM;
     for (size_t i = 0; i < draft->count; i++) {

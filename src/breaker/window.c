@@ -14,9 +14,9 @@ static uint32_t window_slot_tag(uint64_t generation)
     return (uint32_t)generation << 2;
 }
 
-static bool window_newer(uint32_t tag, uint32_t than)
+static bool window_newer(uint32_t found, uint32_t ours)
 {
-    return tag - than - 1 < WINDOW_LAG;
+    return found - ours - 1 < WINDOW_LAG;
 }
 
 static uint64_t tagged(uint32_t tag, int32_t count)

@@ -248,7 +248,7 @@ static int caller_open_call(weir_caller *caller, weir_call *call, const weir_cal
     call->attempting = false;
     call->tried_count = 0;
     call->slot = NULL;
-    call->pick.member = NULL;
+    call->pick = (weir_pick){.member = NULL};
     return WEIR_OK;
 }
 

@@ -123,7 +123,7 @@ static int draft_fill(weir_caller *caller, caller_draft *draft, const weir_membe
 {
     weir__map_init(&draft->map, &caller->env);
     draft->members = weir__alloc(&caller->env, (draft->count + 1) * sizeof *draft->members);
-    draft->slots = weir__alloc(&caller->env, (draft->count + 1) * sizeof *draft->slots);
+    draft->slots = weir__alloc(&caller->env, (draft->count + 1) * sizeof(weir__slot *));
     if (draft->members == NULL || draft->slots == NULL ||
         weir__map_reserve(&draft->map, draft->count))
         return WEIR_ENOMEM;
@@ -143,7 +143,7 @@ static void draft_release(weir_caller *caller, caller_draft *draft, bool slots_t
             weir__slot_free(&caller->env, slot);
     }
     weir__free(&caller->env, draft->members, (draft->count + 1) * sizeof *draft->members);
-    weir__free(&caller->env, draft->slots, (draft->count + 1) * sizeof *draft->slots);
+    weir__free(&caller->env, draft->slots, (draft->count + 1) * sizeof(weir__slot *));
     weir__map_free(&draft->map);
 }
 

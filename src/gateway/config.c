@@ -225,7 +225,7 @@ static int config_check(const weir_gateway_config *config, weir_gateway_error *e
 static const char *config_getenv(const char *name, void *user)
 {
     (void)user;
-    return getenv(name);
+    return getenv(name); /* NOLINT(concurrency-mt-unsafe): read-only, as by any other. */
 }
 
 typedef struct config_variables {

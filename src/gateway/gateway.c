@@ -87,7 +87,7 @@ static void services_release(const weir_env *env, weir__service **services, size
 {
     for (size_t i = 0; services != NULL && i < count; i++)
         weir__service_release(env, services[i]);
-    weir__free(env, services, (count + 1) * sizeof *services);
+    weir__free(env, services, (count + 1) * sizeof(weir__service *));
 }
 
 /* A service each, made anew: what can be wrong with one shows here. */
@@ -95,7 +95,7 @@ static int services_new(weir__service ***out, const weir_env *env,
                         const weir_gateway_config *config, weir_gateway_error *error)
 {
     weir__service **const services =
-        weir__alloc(env, (config->service_count + 1) * sizeof *services);
+        weir__alloc(env, (config->service_count + 1) * sizeof(weir__service *));
     int result = services != NULL ? WEIR_OK : WEIR_ENOMEM;
     for (size_t i = 0; result == WEIR_OK && i < config->service_count; i++) {
         const weir__service_config *const service = &config->services[i];
@@ -164,8 +164,10 @@ static int gateway_listen(weir_gateway *gateway, weir_http_server **out, const c
     int const result = weir_http_server_create(out, gateway->loop, options);
     if (result == WEIR_ESYSTEM) {
         int const why = errno;
+        char text[96] = "";
+        (void)strerror_r(why, text, sizeof text);
         (void)weir__gateway_fail(error, 0, field, "cannot listen on %s: %s", options->address,
-                                 strerror(why));
+                                 text);
         errno = why;
     } else if (result == WEIR_EINVAL) {
         (void)weir__gateway_fail(error, 0, field, "cannot listen on %s", options->address);

@@ -49,10 +49,11 @@ struct weir_gateway {
     bool draining;
 };
 
+/* user: the gateway. */
 void weir__gateway_on_request(weir_http_exchange *exchange, const weir_http_request *request,
-                              void *gateway);
+                              void *user);
 void weir__gateway_on_admin(weir_http_exchange *exchange, const weir_http_request *request,
-                            void *gateway);
+                            void *user);
 void weir__service_release(const weir_env *env, weir__service *service);
 
 /* The longest route that covers the path, or NULL. */

@@ -413,22 +413,26 @@ static bool proxy_is_ours(const weir_http_header *header)
     return weir_http_equals(header->name, "X-Forwarded-For");
 }
 
+static char *proxy_append(char *end, const char *data, size_t size)
+{
+    memcpy(end, data, size);
+    return end + size;
+}
+
 /* All X-Forwarded-For fields in one, with the peer at its end. */
 static weir_http_slice proxy_forwarded_for(const weir_http_request *request, const char *ip,
                                            char *out)
 {
-    size_t size = 0;
+    char *end = out;
     for (size_t i = 0; i < request->header_count; i++) {
         const weir_http_header *const header = &request->headers[i];
         if (!proxy_is_ours(header) || header->value.size == 0)
             continue;
-        memcpy(out + size, header->value.data, header->value.size);
-        size += header->value.size;
-        memcpy(out + size, ", ", 2);
-        size += 2;
+        end = proxy_append(end, header->value.data, header->value.size);
+        end = proxy_append(end, ", ", 2);
     }
-    memcpy(out + size, ip, strlen(ip));
-    return (weir_http_slice){out, size + strlen(ip)};
+    end = proxy_append(end, ip, strlen(ip));
+    return (weir_http_slice){out, (size_t)(end - out)};
 }
 
 static size_t proxy_forwarded_for_room(const weir_http_request *request)
