@@ -1,9 +1,11 @@
 /* The loop: descriptors, posts, running, nesting, memory; on each of its backends. */
 #include "support/loop_fixture.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 
 /* ---- Watches ---- */
@@ -341,6 +343,29 @@ static void create_refuses_options_out_of_range(void **state)
     weir_loop_destroy(NULL);
 }
 
+static void create_tells_when_there_are_no_descriptors(void **state)
+{
+    (void)state;
+    struct rlimit limit, before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    int const next = dup(STDOUT_FILENO);
+    assert_int_equal(close(next), 0);
+    weir_loop_options options = WEIR_LOOP_OPTIONS_INIT;
+    options.backend = f.backend;
+    options.env = &f.env;
+    for (int more = 0; more < 2; more++) { /* It takes two. */
+        weir_loop *loop;
+        limit = before;
+        limit.rlim_cur = (rlim_t)next;
+        limit.rlim_cur += (rlim_t)more;
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        assert_int_equal(weir_loop_create(&loop, &options), WEIR_ESYSTEM);
+        assert_int_equal(errno, EMFILE);
+        assert_null(loop);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    }
+}
+
 /* All that allocates, once; the first failure of any is the result. */
 static int use_everything(const weir_env *env)
 {
@@ -412,6 +437,7 @@ int main(void)
         TEST(its_descriptor_tells_when_to_dispatch),
         TEST(nests_in_another_loop),
         TEST(create_refuses_options_out_of_range),
+        TEST(create_tells_when_there_are_no_descriptors),
         TEST(survives_every_failed_allocation),
     };
     RUN_ON_EACH_BACKEND(tests);

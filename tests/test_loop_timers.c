@@ -37,6 +37,9 @@ static void a_timer_set_again_forgets_its_old_time(void **state)
     assert_string_equal(f.trace, "a");
     weir_loop_timer_destroy(b);
     weir_loop_timer_destroy(NULL);
+    weir_loop_timer *none = a;
+    assert_int_equal(weir_loop_timer_create(&none, f.loop, NULL, NULL), WEIR_EINVAL);
+    assert_null(none);
 }
 
 static weir_loop_timer *victims[2];

@@ -149,12 +149,12 @@ typedef struct weir_http_server_options {
     const char *address;             /**< As weir_address_parse(); port 0 = any. Copied. */
     weir_http_request_fn on_request; /**< Required. */
     void *user;                      /**< Passed to on_request; borrowed. */
+    uint64_t max_body_bytes;         /**< Over it is 413. */
     uint32_t max_connections;        /**< >= 1; more wait in the backlog until one ends. */
     uint32_t backlog;                /**< Of listen(2), 1..65535; the system may cut it. */
     uint32_t max_header_bytes;       /**< Of a head, 256..1048576; over it is 431. */
     uint32_t max_headers;            /**< 1..10000; over it is 431. */
     uint32_t max_target_bytes;       /**< 1..max_header_bytes; over it is 414. */
-    uint64_t max_body_bytes;         /**< Over it is 413. */
     uint32_t high_water;             /**< Bytes buffered until full, 1..1073741824. */
     uint32_t drain_bytes;            /**< Of a body nobody read, dropped to keep the connection. */
     uint32_t header_ms;              /**< From a request's first byte to the end of its head, >= 1;
@@ -171,11 +171,11 @@ typedef struct weir_http_server_options {
 #define WEIR_HTTP_SERVER_OPTIONS_INIT                                                              \
     {                                                                                              \
         .struct_size = sizeof(weir_http_server_options), .address = "127.0.0.1:0",                 \
-        .on_request = NULL, .user = NULL, .max_connections = 10000, .backlog = 511,                \
-        .max_header_bytes = 16384, .max_headers = 100, .max_target_bytes = 8192,                   \
-        .max_body_bytes = WEIR_HTTP_UNLIMITED, .high_water = 65536, .drain_bytes = 65536,          \
-        .header_ms = 10000, .idle_ms = 60000, .body_ms = 30000, .request_ms = 0,                   \
-        .write_ms = 30000, .linger_ms = 2000, .half_close = false                                  \
+        .on_request = NULL, .user = NULL, .max_body_bytes = WEIR_HTTP_UNLIMITED,                   \
+        .max_connections = 10000, .backlog = 511, .max_header_bytes = 16384, .max_headers = 100,   \
+        .max_target_bytes = 8192, .high_water = 65536, .drain_bytes = 65536, .header_ms = 10000,   \
+        .idle_ms = 60000, .body_ms = 30000, .request_ms = 0, .write_ms = 30000, .linger_ms = 2000, \
+        .half_close = false                                                                        \
     }
 
 /**

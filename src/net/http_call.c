@@ -12,8 +12,6 @@
 void weir__http_call_close(weir_http_call *call)
 {
     weir__http_conn *const conn = &call->conn;
-    if (conn->closed)
-        return;
     weir__http_conn_close(conn);
     weir__http_client_forget(call);
     weir__http_conn_doom(conn);

@@ -49,16 +49,70 @@ static int chunked_digit(unsigned char byte)
     return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
 }
 
-/* After a size, a name, a token or a quoted string. */
-static chunked_state chunked_after(weir__http_chunked *chunked, unsigned char byte)
+/* What a byte is to the extensions of a chunk (RFC 9112, 7.1.1). */
+typedef enum chunked_class {
+    CHUNKED_IS_BLANK,
+    CHUNKED_IS_TOKEN,
+    CHUNKED_IS_EQUALS,
+    CHUNKED_IS_SEMICOLON,
+    CHUNKED_IS_QUOTE,
+    CHUNKED_IS_BACKSLASH,
+    CHUNKED_IS_CR,
+    CHUNKED_IS_TEXT, /* Allowed between quotes only. */
+    CHUNKED_IS_BAD,
+    CHUNKED_CLASSES,
+} chunked_class;
+
+static chunked_class chunked_classify(unsigned char byte)
 {
-    if (byte == '\r')
-        return CHUNKED_SIZE_LF;
-    if (byte == ';')
-        return CHUNKED_EXT;
+    switch (byte) {
+    case '=': return CHUNKED_IS_EQUALS;
+    case ';': return CHUNKED_IS_SEMICOLON;
+    case '"': return CHUNKED_IS_QUOTE;
+    case '\\': return CHUNKED_IS_BACKSLASH;
+    case '\r': return CHUNKED_IS_CR;
+    default: break;
+    }
     if (weir__http_is(byte, WEIR__HTTP_BLANK))
-        return CHUNKED_BLANK;
-    return chunked_fail(chunked, WEIR_EPROTOCOL, "malformed chunk extension");
+        return CHUNKED_IS_BLANK;
+    if (weir__http_is(byte, WEIR__HTTP_TCHAR))
+        return CHUNKED_IS_TOKEN;
+    return weir__http_is(byte, WEIR__HTTP_VALUE) ? CHUNKED_IS_TEXT : CHUNKED_IS_BAD;
+}
+
+/* The byte is in the extensions, or ends them or the size. CHUNKED_SIZE: it may not come here. */
+static chunked_state chunked_extension(weir__http_chunked *chunked, chunked_state state,
+                                       unsigned char byte)
+{
+    enum {
+        NO = CHUNKED_SIZE,
+        BLANK = CHUNKED_BLANK,
+        EXT = CHUNKED_EXT,
+        NAME = CHUNKED_EXT_NAME,
+        NAMED = CHUNKED_EXT_NAMED,
+        EQUALS = CHUNKED_EXT_EQUALS,
+        TOKEN = CHUNKED_EXT_TOKEN,
+        QUOTED = CHUNKED_EXT_QUOTED,
+        ESCAPED = CHUNKED_EXT_ESCAPED,
+        VALUED = CHUNKED_EXT_VALUED,
+        LF = CHUNKED_SIZE_LF,
+    };
+    static const unsigned char next[][CHUNKED_CLASSES] = {
+        /* Columns: blank, token, =, ;, ", \, CR, text, bad. */
+        [BLANK] = {BLANK, NO, NO, EXT, NO, NO, NO, NO, NO},
+        [EXT] = {EXT, NAME, NO, NO, NO, NO, NO, NO, NO},
+        [NAME] = {NAMED, NAME, EQUALS, EXT, NO, NO, LF, NO, NO},
+        [NAMED] = {NAMED, NO, EQUALS, EXT, NO, NO, NO, NO, NO},
+        [EQUALS] = {EQUALS, TOKEN, NO, NO, QUOTED, NO, NO, NO, NO},
+        [TOKEN] = {BLANK, TOKEN, NO, EXT, NO, NO, LF, NO, NO},
+        [QUOTED] = {QUOTED, QUOTED, QUOTED, QUOTED, VALUED, ESCAPED, NO, QUOTED, NO},
+        [ESCAPED] = {QUOTED, QUOTED, QUOTED, QUOTED, QUOTED, QUOTED, NO, QUOTED, NO},
+        [VALUED] = {BLANK, NO, NO, EXT, NO, NO, LF, NO, NO},
+    };
+    unsigned char const to = next[state][chunked_classify(byte)];
+    if (to == NO)
+        return chunked_fail(chunked, WEIR_EPROTOCOL, "malformed chunk extension");
+    return (chunked_state)to;
 }
 
 static chunked_state chunked_size(weir__http_chunked *chunked, unsigned char byte)
@@ -72,54 +126,7 @@ static chunked_state chunked_size(weir__http_chunked *chunked, unsigned char byt
     }
     if (chunked->digits == 0)
         return chunked_fail(chunked, WEIR_EPROTOCOL, "chunk without a size");
-    return chunked_after(chunked, byte);
-}
-
-/* The byte is in a chunk's extensions. */
-static chunked_state chunked_extension(weir__http_chunked *chunked, unsigned char byte)
-{
-    bool const blank = weir__http_is(byte, WEIR__HTTP_BLANK);
-    bool const tchar = weir__http_is(byte, WEIR__HTTP_TCHAR);
-    bool const text = weir__http_is(byte, WEIR__HTTP_VALUE);
-    switch (chunked->state) {
-    case CHUNKED_BLANK:
-        if (blank || byte == ';')
-            return blank ? CHUNKED_BLANK : CHUNKED_EXT;
-        break;
-    case CHUNKED_EXT:
-        if (blank || tchar)
-            return blank ? CHUNKED_EXT : CHUNKED_EXT_NAME;
-        break;
-    case CHUNKED_EXT_NAME:
-        if (tchar || byte == '=')
-            return tchar ? CHUNKED_EXT_NAME : CHUNKED_EXT_EQUALS;
-        return blank ? CHUNKED_EXT_NAMED : chunked_after(chunked, byte);
-    case CHUNKED_EXT_NAMED:
-        if (blank || byte == '=')
-            return blank ? CHUNKED_EXT_NAMED : CHUNKED_EXT_EQUALS;
-        if (byte == ';')
-            return CHUNKED_EXT;
-        break;
-    case CHUNKED_EXT_EQUALS:
-        if (blank || tchar)
-            return blank ? CHUNKED_EXT_EQUALS : CHUNKED_EXT_TOKEN;
-        if (byte == '"')
-            return CHUNKED_EXT_QUOTED;
-        break;
-    case CHUNKED_EXT_TOKEN: return tchar ? CHUNKED_EXT_TOKEN : chunked_after(chunked, byte);
-    case CHUNKED_EXT_QUOTED:
-        if (byte == '"' || byte == '\\')
-            return byte == '"' ? CHUNKED_EXT_VALUED : CHUNKED_EXT_ESCAPED;
-        if (text)
-            return CHUNKED_EXT_QUOTED;
-        break;
-    case CHUNKED_EXT_ESCAPED:
-        if (text)
-            return CHUNKED_EXT_QUOTED;
-        break;
-    default: return chunked_after(chunked, byte);
-    }
-    return chunked_fail(chunked, WEIR_EPROTOCOL, "malformed chunk extension");
+    return chunked_extension(chunked, CHUNKED_EXT_VALUED, byte); /* What ends a value ends it. */
 }
 
 /* The size line is complete. */
@@ -177,8 +184,9 @@ static chunked_state chunked_step(weir__http_chunked *chunked, unsigned char byt
     /* Extensions and trailers cost the peer; an endless series of them would cost us. */
     if (chunked->overhead-- == 0)
         return chunked_fail(chunked, WEIR_ETOOLARGE, "chunk extensions or trailers over the limit");
-    return chunked->state < CHUNKED_SIZE_LF ? chunked_extension(chunked, byte)
-                                            : chunked_trailer(chunked, byte);
+    return chunked->state < CHUNKED_SIZE_LF
+               ? chunked_extension(chunked, (chunked_state)chunked->state, byte)
+               : chunked_trailer(chunked, byte);
 }
 
 weir__http_event weir__http_chunked_next(weir__http_chunked *chunked, weir_http_slice *in,

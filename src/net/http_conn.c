@@ -121,7 +121,7 @@ static ssize_t http_conn_send(weir__http_conn *conn, const weir_http_slice *part
     if (conn->out.size > 0)
         vectors[used++] = (struct iovec){weir__http_bytes_front(&conn->out), conn->out.size};
     for (int i = 0; i < count; i++) {
-        vectors[used].iov_base = (void *)(uintptr_t)parts[i].data; /* Only read. */
+        memcpy(&vectors[used].iov_base, &parts[i].data, sizeof(void *)); /* It is only read. */
         vectors[used++].iov_len = parts[i].size;
     }
     ssize_t const sent = weir__socket_write(conn->fd, vectors, used);
@@ -371,8 +371,6 @@ int weir__http_conn_attach(weir__http_conn *conn, int fd, bool connecting)
 
 void weir__http_conn_close(weir__http_conn *conn)
 {
-    if (conn->closed)
-        return;
     conn->closed = true;
     weir__loop_undefer(&conn->deferred);
     http_conn_detach(conn);

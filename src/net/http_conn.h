@@ -63,8 +63,8 @@ int weir__http_conn_open(weir__http_conn *conn, weir_loop *loop, const weir__htt
                          int fd, bool connecting);
 /* Likewise, in place of the socket it had; what is queued goes over the new one. */
 int weir__http_conn_attach(weir__http_conn *conn, int fd, bool connecting);
-void weir__http_conn_close(weir__http_conn *conn);    /* The socket; heads stay until freed. */
-void weir__http_conn_free(weir__http_conn *conn);     /* What it holds, once closed. */
+void weir__http_conn_close(weir__http_conn *conn); /* Once: the socket; heads stay until freed. */
+void weir__http_conn_free(weir__http_conn *conn);  /* What it holds, once closed. */
 void weir__http_conn_shutdown(weir__http_conn *conn); /* Sends no more. */
 
 /* Around every call that may end in its release. */

@@ -20,8 +20,6 @@ static void http_exchange_closed(weir_http_exchange *exchange)
 
 static void http_exchange_close(weir_http_exchange *exchange)
 {
-    if (exchange->conn.closed)
-        return;
     weir__http_conn_close(&exchange->conn);
     http_exchange_closed(exchange);
 }
@@ -153,8 +151,7 @@ static void http_exchange_reject(weir_http_exchange *exchange, int code, int sta
 static void http_exchange_next(weir_http_exchange *exchange)
 {
     weir__http_conn *const conn = &exchange->conn;
-    if (exchange->phase == WEIR__HTTP_EXCHANGE)
-        exchange->server->exchange_count--;
+    exchange->server->exchange_count--;
     weir__http_parser_reset(&conn->parser);
     conn->held = conn->paused = false;
     exchange->phase = WEIR__HTTP_IDLE;
@@ -162,7 +159,6 @@ static void http_exchange_next(weir_http_exchange *exchange)
     exchange->coming = exchange->first = false;
     exchange->aborted = exchange->received = exchange->started = exchange->finished = false;
     exchange->last = exchange->continued = false;
-    exchange->dropped = 0;
     exchange->events = &http_exchange_deaf;
 }
 
@@ -189,19 +185,13 @@ static void http_exchange_head(weir_http_exchange *exchange)
     server->options.on_request(exchange, &parser->request, server->options.user);
 }
 
+/* What comes after the response is finished is dropped: little, as http_exchange_can_drain() says,
+   or the connection is about to end. */
 static void http_exchange_body(weir_http_exchange *exchange)
 {
     weir_http_slice const body = exchange->conn.parser.body;
-    if (exchange->owned) {
-        if (exchange->events->on_body != NULL)
-            exchange->events->on_body(exchange, body.data, body.size, exchange->user);
-        return;
-    }
-    exchange->dropped += body.size;
-    if (exchange->dropped > exchange->server->options.drain_bytes) {
-        exchange->last = true; /* Enough: the rest is not worth the connection. */
-        exchange->conn.held = true;
-    }
+    if (exchange->owned && exchange->events->on_body != NULL)
+        exchange->events->on_body(exchange, body.data, body.size, exchange->user);
 }
 
 static void http_exchange_parsed(weir__http_conn *conn, weir__http_event event)

@@ -23,7 +23,6 @@ struct weir_http_exchange {
     uint64_t since_ns; /* Of the phase; IDLE: of the coming request's first byte, if it came. */
     uint64_t begin_ns; /* Of the request's first byte. */
     uint64_t left;     /* Of a response of known size. */
-    uint64_t dropped;  /* Of a body that came after the response was finished. */
     bool coming;       /* IDLE: a byte of the next request has come. */
     bool first;        /* IDLE: the connection has not had a request yet. */
     bool owned;        /* By the handler: not finished yet. */

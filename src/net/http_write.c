@@ -147,14 +147,15 @@ size_t weir__http_write_chunk_head(char out[WEIR__HTTP_CHUNK_HEAD_SIZE], size_t 
 
 void weir__http_write_date(char out[WEIR__HTTP_DATE_SIZE], uint64_t wall_ns)
 {
-    static const char days[] = "SunMonTueWedThuFriSat";
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     time_t const now = (time_t)(wall_ns / WEIR__NS_PER_S);
     struct tm tm;
     memset(&tm, 0, sizeof tm);
     (void)gmtime_r(&now, &tm);
-    (void)snprintf(out, WEIR__HTTP_DATE_SIZE, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
-                   days + 3 * tm.tm_wday, (unsigned)tm.tm_mday % 100, months + 3 * tm.tm_mon,
+    (void)snprintf(out, WEIR__HTTP_DATE_SIZE, "%s, %02u %s %04u %02u:%02u:%02u GMT",
+                   days[tm.tm_wday], (unsigned)tm.tm_mday % 100, months[tm.tm_mon],
                    (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)tm.tm_hour % 100,
                    (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
 }

@@ -22,8 +22,9 @@ static void parse_request(void *ctx, unsigned thread, uint64_t iterations)
     (void)thread;
     for (uint64_t i = 0; i < iterations; i++) {
         weir_http_slice in = {request_text, sizeof request_text - 1};
-        if (weir__http_parser_next(parser, &in) != WEIR__HTTP_HEAD ||
-            weir__http_parser_next(parser, &in) != WEIR__HTTP_END)
+        weir__http_event const head = weir__http_parser_next(parser, &in);
+        weir__http_event const end = weir__http_parser_next(parser, &in);
+        if (head != WEIR__HTTP_HEAD || end != WEIR__HTTP_END)
             abort();
         bench_use(parser->request.header_count);
         weir__http_parser_reset(parser);

@@ -15,6 +15,13 @@ typedef struct decoded {
 
 enum { FUZZ_MAX_BODY = 2000, FUZZ_OVERHEAD = 200 };
 
+static void decoded_add(decoded *out, weir_http_slice part, size_t room)
+{
+    FUZZ_CHECK(part.size > 0 && out->size + part.size <= room);
+    memcpy(out->data + out->size, part.data, part.size);
+    out->size += part.size;
+}
+
 static decoded decode(const char *data, size_t size, size_t cut, uint64_t max_body)
 {
     decoded out = {.data = malloc(size + 1), .end = WEIR__HTTP_MORE};
@@ -24,15 +31,10 @@ static decoded decode(const char *data, size_t size, size_t cut, uint64_t max_bo
     for (size_t at = 0; at < size && out.end == WEIR__HTTP_MORE; at += cut) {
         weir_http_slice in = {data + at, size - at < cut ? size - at : cut};
         weir_http_slice part = {NULL, 0};
-        weir__http_event event;
-        while ((event = weir__http_chunked_next(&chunked, &in, &part)) == WEIR__HTTP_BODY) {
-            FUZZ_CHECK(part.size > 0 && out.size + part.size <= size);
-            memcpy(out.data + out.size, part.data, part.size);
-            out.size += part.size;
-        }
-        out.end = event;
+        while ((out.end = weir__http_chunked_next(&chunked, &in, &part)) == WEIR__HTTP_BODY)
+            decoded_add(&out, part, size);
         out.taken = (size_t)(in.data - data);
-        FUZZ_CHECK(event != WEIR__HTTP_MORE || in.size == 0);
+        FUZZ_CHECK(out.end != WEIR__HTTP_MORE || in.size == 0);
     }
     out.reason = chunked.reason;
     FUZZ_CHECK(out.size <= max_body);
@@ -48,6 +50,7 @@ static void check_same(const decoded *a, const decoded *b)
 
 static void check_round_trip(const uint8_t *data, size_t size)
 {
+    static const char last_chunk[] = {'0', '\r', '\n', '\r', '\n'};
     size_t const chunk = size > 0 ? 1U + data[0] % 100U : 1;
     size_t const room = (size / chunk + 1) * (WEIR__HTTP_CHUNK_HEAD_SIZE + 2) + size + 5;
     char *const text = malloc(room);
@@ -59,10 +62,11 @@ static void check_round_trip(const uint8_t *data, size_t size)
         size_t const head_size = weir__http_write_chunk_head(head, part);
         memcpy(text + length, head, head_size);
         memcpy(text + length + head_size, data + at, part);
-        memcpy(text + length + head_size + part, "\r\n", 2);
+        text[length + head_size + part] = '\r';
+        text[length + head_size + part + 1] = '\n';
         length += head_size + part + 2;
     }
-    memcpy(text + length, "0\r\n\r\n", 5);
+    memcpy(text + length, last_chunk, sizeof last_chunk);
     decoded const out = decode(text, length + 5, length + 5, UINT64_MAX);
     FUZZ_CHECK(out.end == WEIR__HTTP_END && out.taken == length + 5 && out.size == size);
     FUZZ_CHECK(size == 0 || memcmp(out.data, data, size) == 0);

@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -119,6 +120,24 @@ static inline void advance_ms(uint64_t ms)
     settle();
     fake_env_advance_ms(&f.fake, ms);
     settle();
+}
+
+/* At most `more` descriptors beyond those that are open; -1 = as many as before. */
+static inline void limit_descriptors(int more)
+{
+    static rlim_t before;
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    if (more >= 0) {
+        int const next = dup(STDOUT_FILENO);
+        assert_int_equal(close(next), 0);
+        before = limit.rlim_cur;
+        limit.rlim_cur = (rlim_t)next;
+        limit.rlim_cur += (rlim_t)more;
+    } else {
+        limit.rlim_cur = before;
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
 /* ---- Raw sockets ---- */
