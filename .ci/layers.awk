@@ -1,47 +1,59 @@
-# The layer rule: which of our headers a file may include. Files are given as arguments.
-
-function room(path,    parts, n) {
-    n = split(path, parts, "/")
-    if (parts[1] == "include") return substr(parts[3], 1, length(parts[3]) - 2)
-    if (parts[1] == "examples") return "examples"
-    if (n == 2) return substr(parts[2], 1, length(parts[2]) - 2)
-    return parts[2]
+# The layer rule of the house: which of our headers a file may include. Files are arguments.
+# What the rooms above the modules may include of the public headers, beside their own:
+BEGIN {
+    public["http"] = "base address loop"
+    public["loop"] = "base address"
+    public["caller"] = "base breaker balancer limiter retry"
+    public["gateway"] = "base address loop http breaker balancer limiter retry caller"
+    private["gateway"] = "net/"
+    net = "base address loop http"
 }
+function among(word, list) { return index(" " list " ", " " word " ") > 0 }
 
-function layer(name) {
-    if (name == "base" || name == "text") return 0
-    if (name == "net" || name ~ /^(loop|http|address)$/) return 1
-    if (name ~ /^(caller|gateway)$/) return 3
-    if (name ~ /^(examples|weir)$/) return 4
-    return 2
+# The headers that a room may include: its own, base.h, and what the table says.
+function public_ok(room, header) {
+    if (room == "net")
+        return among(header, net)
+    return header == "base" || (room != "base" && (header == room || among(header, public[room])))
 }
-
-# What is named by an include: a public header, or a private one by its folder.
-function target(name) {
-    sub(/^weir\//, "", name)
-    if (name ~ /\//) sub(/\/.*/, "", name)
-    else sub(/[.]h$/, "", name)
-    return name
+function private_ok(room, path) {
+    if (path ~ /^base\//)
+        return 1
+    if (room == "base")
+        return 0
+    return index(path, room "/") == 1 || (private[room] != "" && index(path, private[room]) == 1)
 }
-
-/^#include (<weir\/|")/ {
-    name = $2
-    gsub(/[<>"]/, "", name)
-    private = $2 ~ /^"/
-    from = room(FILENAME)
-    to = target(name)
-    if (from == "examples") ok = !private || name !~ /\//
-    else if (from == to || to == "base") ok = 1
-    else ok = layer(to) < layer(from) || (layer(from) == 1 && layer(to) == 1) ||
-              (layer(from) == 3 && layer(to) == 3 && from == "gateway")
-    if (FILENAME ~ /^include/ && private) ok = 0
-    if (!ok) {
-        print FILENAME ": " $0 "   (" from " may not use " to ")"
-        bad = 1
+function allowed(file, name,    room, header, ours) {
+    ours = name ~ /^<weir\//
+    header = name
+    gsub(/^<weir\/|[.]h>$|"/, "", header)
+    if (file ~ /^include\//) {
+        room = file
+        gsub(/^include\/weir\/|[.]h$/, "", room)
+        return ours && (room == "weir" || (room == "base" ? 0 : public_ok(room, header)))
     }
+    if (file ~ /^src\//) {
+        room = substr(file, 5)
+        sub(/[\/.].*/, "", room)
+        return ours ? public_ok(room, header) : private_ok(room, header)
+    }
+    if (file ~ /^examples\//)
+        return ours || (file ~ /^examples\/.*\// && header !~ /\//)
+    return ours || header ~ /^support\// # tests/*.c: public headers alone.
+}
+/^[ \t]*#[ \t]*include[ \t]+(<weir\/|")/ {
     seen++
+    if ($0 !~ /^#include [<"]/)
+        complaint = "not in the form that amalgamate.awk reads: "
+    else if (!allowed(FILENAME, $2))
+        complaint = ""
+    else
+        next
+    print FILENAME ":" FNR ": " complaint $0
+    bad++
 }
 END {
-    if (!bad) print "layers: " seen " includes point downward"
-    exit bad
+    if (bad)
+        exit 1
+    print "layers: " seen " includes point downward"
 }
