@@ -252,6 +252,35 @@ static void a_paused_response_waits(void **state)
     raw_close(listener);
 }
 
+static void keeps_several_connections_to_an_address(void **state)
+{
+    (void)state;
+    int const listener = raw_listen();
+    int fds[4];
+    for (int i = 0; i < 4; i++)
+        (void)start("GET", 0);
+    for (int i = 0; i < 4; i++) {
+        fds[i] = raw_accept(listener);
+        raw_send(fds[i], OK_HI);
+        settle();
+    }
+    assert_told("200 hi|done0 200 hi|done0 200 hi|done0 200 hi|done0 ");
+    assert_int_equal(weir_http_client_idle(f.client), 4);
+    raw_close(fds[1]); /* One from the middle, the oldest, the newest. */
+    until(weir_http_client_idle(f.client) == 3);
+    raw_close(fds[0]);
+    until(weir_http_client_idle(f.client) == 2);
+    raw_close(fds[3]);
+    until(weir_http_client_idle(f.client) == 1);
+    (void)start("GET", 0);
+    assert_int_equal(weir_http_client_idle(f.client), 0);
+    raw_send(fds[2], OK_HI);
+    until_told("done");
+    assert_true(last.reused);
+    raw_close(fds[2]);
+    raw_close(listener);
+}
+
 /* ---- Connections that died idle ---- */
 
 static void a_kept_connection_that_died_is_replaced(void **state)
@@ -383,6 +412,7 @@ int main(void)
         TEST(reads_the_answer_of_a_peer_that_stopped_reading),
         TEST(tells_when_there_is_room_again),
         TEST(a_paused_response_waits),
+        TEST(keeps_several_connections_to_an_address),
         TEST(a_kept_connection_that_died_is_replaced),
         TEST(it_is_replaced_once),
         TEST(what_may_have_been_acted_on_is_not_repeated),

@@ -437,6 +437,37 @@ static void an_answer_already_finished_outlives_the_peers_end(void **state)
     raw_close(fd);
 }
 
+static void ask_done(weir_http_call *call, const weir_http_result *result, void *user)
+{
+    (void)call;
+    (void)user;
+    assert_int_equal(result->code, WEIR_OK);
+    say("done");
+}
+
+static void speaks_ipv6(void **state)
+{
+    (void)state;
+    static const weir_http_call_events events = {NULL, NULL, NULL, ask_done};
+    weir_http_server_options options = options_for(answer_at_once);
+    options.address = "[::1]:0";
+    if (weir_http_server_create(&f.server, f.loop, &options) == WEIR_ESYSTEM) {
+        print_message("SKIPPED: no IPv6 here\n");
+        return;
+    }
+    f.address = weir_http_server_address(f.server);
+    assert_int_equal(f.address.family, 6);
+    assert_int_equal(weir_http_client_create(&f.client, f.loop, NULL), WEIR_OK);
+    weir_http_request const request = {.method = weir_http_str("GET"),
+                                       .target = weir_http_str("/")};
+    weir_http_call *call;
+    assert_int_equal(weir_http_call_start(&call, f.client, &f.address, NULL, &request, &events,
+                                          NULL),
+                     WEIR_OK);
+    until(strstr(f.trace, "done") != NULL);
+    assert_told("GET / done");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -459,6 +490,7 @@ int main(void)
         TEST(a_peer_that_resets_what_is_written_is_told_in_time),
         TEST(a_half_closed_peer_gets_its_answer_if_that_is_allowed),
         TEST(an_answer_already_finished_outlives_the_peers_end),
+        TEST(speaks_ipv6),
     };
     return cmocka_run_group_tests_name("http server", tests, NULL, NULL);
 }

@@ -451,8 +451,8 @@ static void loop_run_task(uint64_t now_ns, void *user)
     loop->current = task;
     task->woken_ns = WEIR_NEVER;
     uint64_t const next_ns = task->task.run(task->task.self, now_ns);
-    if (loop->current == NULL)
-        return;
+    if (loop->current != task)
+        return; /* Destroyed by itself. */
     loop->current = NULL;
     weir_loop_timer_set(&task->timer, next_ns < task->woken_ns ? next_ns : task->woken_ns);
 }

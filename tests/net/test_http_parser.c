@@ -5,6 +5,7 @@
 #include "support/http_parse.h"
 
 #include "net/http_syntax.h"
+#include "net/http_write.h"
 
 typedef struct parse_case {
     const char *in;
@@ -328,6 +329,70 @@ static void keeps_to_its_limits(void **state)
         {"HTTP/1.0 200 OK\r\n\r\nabcd", "200 OK|1.0|size=?|close\nbody:abcd\nend\n"},
     };
     check(true, false, &short_body, until_close, 1);
+    fake_env fake = {.now_ns = 0};
+    weir_env const env = fake_env_hooks(&fake);
+    weir__http_parser parser; /* Here, how much is told before the limit depends on the cuts. */
+    weir__http_parser_init(&parser, &env, true, &short_body);
+    parse_all(&trace, &parser, "HTTP/1.0 200 OK\r\n\r\nabcde", 24, 1);
+    assert_string_equal(trace.text, "200 OK|1.0|size=?|close\nbody:abcd\n"
+                                    "failed 413 body over the limit\n");
+    weir__http_parser_free(&parser);
+}
+
+static void says_nothing_new_after_an_end_or_a_failure(void **state)
+{
+    (void)state;
+    fake_env fake = {.now_ns = 0};
+    weir_env const env = fake_env_hooks(&fake);
+    weir__http_parser parser;
+    weir__http_parser_init(&parser, &env, false, &small_limits);
+    weir_http_slice in = weir_http_str("GET / HTTP/1.0\r\n\r\nx");
+    assert_int_equal(weir__http_parser_next(&parser, &in), WEIR__HTTP_HEAD);
+    assert_int_equal(weir__http_parser_next(&parser, &in), WEIR__HTTP_END);
+    assert_int_equal(weir__http_parser_next(&parser, &in), WEIR__HTTP_MORE);
+    assert_int_equal(in.size, 1); /* That is of the next message. */
+    assert_int_equal(weir__http_parser_eof(&parser), WEIR__HTTP_MORE);
+    weir__http_parser_reset(&parser);
+    in = weir_http_str(" \r\n\r\n");
+    assert_int_equal(weir__http_parser_next(&parser, &in), WEIR__HTTP_FAILED);
+    assert_int_equal(weir__http_parser_next(&parser, &in), WEIR__HTTP_FAILED);
+    assert_int_equal(weir__http_parser_eof(&parser), WEIR__HTTP_FAILED);
+    weir__http_parser_free(&parser);
+}
+
+static void a_queue_of_bytes_moves_together_before_it_grows(void **state)
+{
+    (void)state;
+    fake_env fake = {.now_ns = 0};
+    weir_env const env = fake_env_hooks(&fake);
+    weir__http_bytes bytes = {.data = NULL};
+    assert_int_equal(weir__http_bytes_reserve(&bytes, &env, SIZE_MAX / 2), WEIR_ENOMEM);
+    assert_int_equal(weir__http_bytes_reserve(&bytes, &env, 1000), WEIR_OK);
+    size_t const capacity = bytes.capacity;
+    for (int i = 0; i < 100; i++)
+        weir__http_bytes_add(&bytes, "0123456789", 10);
+    weir__http_bytes_take(&bytes, 995);
+    assert_int_equal(weir__http_bytes_reserve(&bytes, &env, capacity - 5), WEIR_OK);
+    assert_int_equal(bytes.capacity, capacity);
+    assert_int_equal(bytes.size, 5);
+    assert_memory_equal(weir__http_bytes_front(&bytes), "56789", 5);
+    assert_int_equal(weir__http_bytes_reserve(&bytes, &env, capacity - 4), WEIR_OK);
+    assert_true(bytes.capacity > capacity);
+    assert_memory_equal(weir__http_bytes_front(&bytes), "56789", 5);
+    weir__http_bytes_free(&bytes, &env);
+    assert_int_equal(fake.live_bytes, 0);
+}
+
+static void writes_dates_as_the_rfc_does(void **state)
+{
+    (void)state;
+    char date[WEIR__HTTP_DATE_SIZE]; /* The example of RFC 9110, 5.6.7; the epoch; a leap day. */
+    weir__http_write_date(date, UINT64_C(784111777) * 1000000000);
+    assert_string_equal(date, "Sun, 06 Nov 1994 08:49:37 GMT");
+    weir__http_write_date(date, 999999999);
+    assert_string_equal(date, "Thu, 01 Jan 1970 00:00:00 GMT");
+    weir__http_write_date(date, UINT64_C(951782400) * 1000000000);
+    assert_string_equal(date, "Tue, 29 Feb 2000 00:00:00 GMT");
 }
 
 static void heads_grow_while_their_parts_stay_in_place(void **state)
@@ -458,6 +523,9 @@ int main(void)
         cmocka_unit_test(reads_chunk_extensions_and_drops_them),
         cmocka_unit_test(refuses_malformed_chunks),
         cmocka_unit_test(keeps_to_its_limits),
+        cmocka_unit_test(says_nothing_new_after_an_end_or_a_failure),
+        cmocka_unit_test(a_queue_of_bytes_moves_together_before_it_grows),
+        cmocka_unit_test(writes_dates_as_the_rfc_does),
         cmocka_unit_test(heads_grow_while_their_parts_stay_in_place),
         cmocka_unit_test(reads_responses),
         cmocka_unit_test(refuses_malformed_responses),
