@@ -91,7 +91,9 @@ static bool http_port_valid(weir_http_slice port)
 bool weir__http_authority_valid(weir_http_slice authority)
 {
     size_t size = 0;
-    if (authority.size > 0 && authority.data[0] == '[') {
+    if (authority.size == 0)
+        return true; /* Host may be empty (RFC 9110, 7.2). */
+    if (authority.data[0] == '[') {
         const char *const end = memchr(authority.data, ']', authority.size);
         if (end == NULL)
             return false;
