@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* As the breaker's window does: the turn counts on past the end, and a lap is taken off. */
-static uint32_t balancer_next_turn(weir__level *level)
+static inline uint32_t balancer_next_turn(weir__level *level)
 {
     uint64_t turn = atomic_fetch_add_explicit(&level->turn, 1, memory_order_relaxed);
     if (WEIR__LIKELY(turn < level->turns))
@@ -18,7 +18,7 @@ static uint32_t balancer_next_turn(weir__level *level)
     return (uint32_t)turn;
 }
 
-static uint64_t balancer_draw(weir_balancer *balancer)
+static inline uint64_t balancer_draw(weir_balancer *balancer)
 {
     return weir__mix64(
         atomic_fetch_add_explicit(&balancer->draws, WEIR__GOLDEN, memory_order_relaxed) +
@@ -26,26 +26,29 @@ static uint64_t balancer_draw(weir_balancer *balancer)
 }
 
 /* 0 .. bound - 1 out of 32 random bits; its bias is below bound / 2^32. */
-static uint32_t balancer_below(uint32_t bits, uint32_t bound)
+static inline uint32_t balancer_below(uint32_t bits, uint32_t bound)
 {
     return (uint32_t)((uint64_t)bits * bound >> 32);
 }
 
-static uint32_t balancer_by_weight(const weir__level *level, uint64_t draw)
+/* A member drawn by weight, and its index. */
+static inline weir__record *balancer_by_weight(const weir__level *level, uint64_t draw,
+                                               uint32_t *index)
 {
-    uint32_t const column = balancer_below((uint32_t)(draw >> 32), level->count);
-    weir__column const c = level->columns[column];
-    uint32_t const moves =
-        -(uint32_t)((uint32_t)draw > c.keep); /* A branch would be a coin toss. */
-    return column ^ ((column ^ c.alias) & moves);
+    uint32_t const at = balancer_below((uint32_t)(draw >> 32), level->count);
+    const weir__column *const column = &level->columns[at];
+    bool const moves = (uint32_t)draw > column->keep;
+    weir__record *const pair[2] = {column->own, column->other}; /* A branch would be a coin toss. */
+    *index = at ^ ((at ^ column->alias) & -(uint32_t)moves);
+    return pair[moves];
 }
 
-static weir__record *balancer_less_loaded(weir_balancer *balancer, const weir__level *level,
-                                          weir_pick_explanation *explain)
+static inline weir__record *balancer_less_loaded(weir_balancer *balancer, const weir__level *level,
+                                                 weir_pick_explanation *explain)
 {
+    uint32_t first;
     uint64_t const draw = balancer_draw(balancer);
-    uint32_t const first = balancer_by_weight(level, draw);
-    weir__record *const one = level->ready[first];
+    weir__record *const one = balancer_by_weight(level, draw, &first);
     if (level->count == 1)
         return one;
     uint32_t const bits = (uint32_t)(weir__mix64(draw) >> 32);
@@ -53,23 +56,35 @@ static weir__record *balancer_less_loaded(weir_balancer *balancer, const weir__l
     weir__record *const other = level->ready[among_others + (among_others >= first)];
     uint32_t const ours = weir__record_in_flight(one), theirs = weir__record_in_flight(other);
     bool const swap = (uint64_t)ours * other->weight > (uint64_t)theirs * one->weight;
-    if (explain != NULL) {
+    if (WEIR__UNLIKELY(explain != NULL)) {
         explain->rival = swap ? &one->member : &other->member;
         explain->rival_in_flight = swap ? ours : theirs;
     }
     return swap ? other : one;
 }
 
-static weir__record *balancer_propose(weir_balancer *balancer, weir__level *level,
-                                      weir_pick_explanation *explain)
+/* What comes after is known in turns: its line is fetched while this call is made. */
+static inline weir__record *balancer_in_turn(weir__level *level)
 {
-    switch (balancer->algorithm) {
-    case WEIR_ROUND_ROBIN: return level->ready[balancer_next_turn(level)];
-    case WEIR_SMOOTH_WEIGHTED: return level->ready[level->schedule[balancer_next_turn(level)]];
-    case WEIR_RANDOM: return level->ready[balancer_by_weight(level, balancer_draw(balancer))];
-    case WEIR_LEAST_REQUEST: return balancer_less_loaded(balancer, level, explain);
+    uint32_t const turn = balancer_next_turn(level);
+    uint32_t const next = turn + 1 < level->turns ? turn + 1 : 0;
+    if (level->schedule == NULL) {
+        WEIR__PREFETCH(level->ready[next]);
+        return level->ready[turn];
     }
-    return NULL;
+    WEIR__PREFETCH(level->ready[level->schedule[next]]);
+    return level->ready[level->schedule[turn]];
+}
+
+static inline weir__record *balancer_propose(weir_balancer *balancer, weir__level *level,
+                                             weir_pick_explanation *explain)
+{
+    uint32_t index;
+    if (balancer->algorithm == WEIR_LEAST_REQUEST)
+        return balancer_less_loaded(balancer, level, explain);
+    if (balancer->algorithm == WEIR_RANDOM)
+        return balancer_by_weight(level, balancer_draw(balancer), &index);
+    return balancer_in_turn(level);
 }
 
 static bool balancer_is_excluded(const weir_pick_options *options, const weir__record *record)
@@ -81,7 +96,7 @@ static bool balancer_is_excluded(const weir_pick_options *options, const weir__r
 }
 
 /* Counts the call in, unless the member must not or cannot take it; result tells which. */
-static int balancer_take(weir__record *record, const weir_pick_options *options)
+static inline int balancer_take(weir__record *record, const weir_pick_options *options)
 {
     if (WEIR__UNLIKELY(atomic_load_explicit(&record->flags, memory_order_relaxed) != 0))
         return WEIR_EDOWN;

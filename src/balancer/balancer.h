@@ -39,6 +39,7 @@ typedef struct weir__record {
 /* Of 2^32 draws of this column, how many stay, and where the others go. */
 typedef struct weir__column {
     uint32_t keep, alias;
+    weir__record *own, *other; /* ready[column] and ready[alias]: one miss less on the way. */
 } weir__column;
 
 /* Members of one priority that may be picked. */
@@ -90,7 +91,15 @@ bool weir__record_same(const weir__record *record, const weir_member *member);
 void weir__records_sweep(weir_balancer *balancer);
 
 /* In any thread, within a read section. */
-uint32_t weir__record_in_flight(weir__record *record);
+static inline uint32_t weir__record_in_flight(weir__record *record)
+{
+    uint64_t in_flight = 0;
+    for (; record != NULL; record = atomic_load_explicit(&record->elder, memory_order_acquire))
+        in_flight +=
+            atomic_load_explicit(&record->calls, memory_order_relaxed) & WEIR__IN_FLIGHT_MASK;
+    return (uint32_t)in_flight;
+}
+
 void weir__record_stats(weir__record *record, weir_member_stats *stats);
 
 #endif

@@ -90,15 +90,6 @@ bool weir__record_same(const weir__record *record, const weir_member *member)
     return true;
 }
 
-uint32_t weir__record_in_flight(weir__record *record)
-{
-    uint64_t in_flight = 0;
-    for (; record != NULL; record = atomic_load_explicit(&record->elder, memory_order_acquire))
-        in_flight +=
-            atomic_load_explicit(&record->calls, memory_order_relaxed) & WEIR__IN_FLIGHT_MASK;
-    return (uint32_t)in_flight;
-}
-
 void weir__record_stats(weir__record *record, weir_member_stats *stats)
 {
     *stats = (weir_member_stats){

@@ -11,9 +11,11 @@
 #if defined(__GNUC__)
 #define WEIR__LIKELY(x)   __builtin_expect(!!(x), 1)
 #define WEIR__UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define WEIR__PREFETCH(p) __builtin_prefetch(p, 1) /* To be written soon. */
 #else
 #define WEIR__LIKELY(x)   (x)
 #define WEIR__UNLIKELY(x) (x)
+#define WEIR__PREFETCH(p) ((void)(p))
 #endif
 
 /* What one core writes, another should not share a line with. */

@@ -203,6 +203,49 @@ static void a_mark_is_passed_when_earlier_sections_are_over(void **state)
     weir__read_end(later);
 }
 
+/* As on a system without membarrier(2), or in a sandbox that has taken it away. */
+static void without_membarrier_readers_hold_versions_alike(void **state)
+{
+    bool const before = atomic_exchange(&weir__reader_fences, true);
+    a_version_being_read_stays_until_the_outermost_section_ends(state);
+    thread_that_reads(false, false);
+    atomic_store(&weir__reader_fences, before);
+}
+
+static void *stray_visitor(void *arg)
+{
+    weir__reader_self.state = WEIR__READER_STRAY; /* As if there were no room for its key. */
+    weir__reader *const outer = weir__read_begin();
+    weir__reader *const inner = weir__read_begin();
+    weir__read_end(inner);
+    visit *const v = arg;
+    pthread_barrier_wait(&v->began);
+    pthread_barrier_wait(&v->leave);
+    weir__read_end(outer);
+    return NULL;
+}
+
+static void a_thread_whose_end_cannot_be_watched_is_waited_for_too(void **state)
+{
+    (void)state;
+    bool freed = false;
+    visit v = {.ends_inside = false};
+    pthread_t thread;
+    assert_int_equal(pthread_barrier_init(&v.began, NULL, 2), 0);
+    assert_int_equal(pthread_barrier_init(&v.leave, NULL, 2), 0);
+    weir__snapshot_set(&snapshot, number_new(1, &freed));
+    assert_int_equal(pthread_create(&thread, NULL, stray_visitor, &v), 0);
+    pthread_barrier_wait(&v.began);
+    weir__snapshot_set(&snapshot, number_new(2, NULL));
+    assert_false(freed);
+    pthread_barrier_wait(&v.leave);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    weir__snapshot_sweep(&snapshot);
+    assert_true(freed);
+    pthread_barrier_destroy(&v.began);
+    pthread_barrier_destroy(&v.leave);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -215,6 +258,8 @@ int main(void)
         TEST(a_reader_in_another_thread_is_waited_for),
         TEST(a_thread_that_is_gone_holds_nothing),
         TEST(a_child_knows_of_its_own_thread_alone),
+        TEST(without_membarrier_readers_hold_versions_alike),
+        TEST(a_thread_whose_end_cannot_be_watched_is_waited_for_too),
         TEST(a_mark_is_passed_when_earlier_sections_are_over),
     };
     return cmocka_run_group_tests_name("snapshot", tests, NULL, NULL);
