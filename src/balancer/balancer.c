@@ -115,7 +115,7 @@ typedef struct balancer_search {
     size_t excluded, saturated;
 } balancer_search;
 
-static bool balancer_try(balancer_search *search, weir__record *record)
+static inline bool balancer_try(balancer_search *search, weir__record *record)
 {
     int const result = balancer_take(record, search->options);
     search->excluded += result == WEIR_ENOTFOUND;
@@ -128,7 +128,7 @@ static weir__record *balancer_search_level(weir_balancer *balancer, weir__level 
                                            balancer_search *search)
 {
     weir_pick_explanation *const explain = search->options->explain;
-    size_t const tries = 2 + search->options->excluded_count;
+    size_t const tries = 1 + search->options->excluded_count;
     for (size_t i = 0; i < tries; i++) {
         weir__record *const record = balancer_propose(balancer, level, explain);
         if (WEIR__LIKELY(balancer_try(search, record)))
@@ -186,7 +186,11 @@ int weir_balancer_pick(weir_balancer *balancer, const weir_pick_options *options
         *search.options->explain = (weir_pick_explanation){.result = WEIR_OK};
     weir__reader *const reader = weir__read_begin();
     const weir__table *const table = weir__snapshot_get(&balancer->table);
-    int const result = balancer_choose(balancer, table, &search, &chosen);
+    int result = WEIR_OK;
+    if (WEIR__LIKELY(table->level_count > 0))
+        chosen = balancer_propose(balancer, &table->levels[0], search.options->explain);
+    if (WEIR__UNLIKELY(chosen == NULL || !balancer_try(&search, chosen)))
+        result = balancer_choose(balancer, table, &search, &chosen);
     if (WEIR__UNLIKELY(search.options->explain != NULL))
         balancer_explain(balancer, table, &search, result, chosen);
     weir__read_end(reader);
