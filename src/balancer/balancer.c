@@ -38,9 +38,8 @@ static inline weir__record *balancer_by_weight(const weir__level *level, uint64_
     uint32_t const at = balancer_below((uint32_t)(draw >> 32), level->count);
     const weir__column *const column = &level->columns[at];
     bool const moves = (uint32_t)draw > column->keep;
-    weir__record *const pair[2] = {column->own, column->other}; /* A branch would be a coin toss. */
-    *index = at ^ ((at ^ column->alias) & -(uint32_t)moves);
-    return pair[moves];
+    *index = at ^ ((at ^ column->alias) & -(uint32_t)moves); /* A branch would be a coin toss. */
+    return level->ready[*index];
 }
 
 static inline weir__record *balancer_less_loaded(weir_balancer *balancer, const weir__level *level,

@@ -39,7 +39,6 @@ typedef struct weir__record {
 /* Of 2^32 draws of this column, how many stay, and where the others go. */
 typedef struct weir__column {
     uint32_t keep, alias;
-    weir__record *own, *other; /* ready[column] and ready[alias]: one miss less on the way. */
 } weir__column;
 
 /* Members of one priority that may be picked. */

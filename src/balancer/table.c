@@ -112,11 +112,6 @@ static int table_add_schedule(const weir_env *env, weir__level *level)
     return level->schedule != NULL ? WEIR_OK : WEIR_ENOMEM;
 }
 
-static void table_set_column(weir__level *level, uint32_t column, uint32_t keep, uint32_t alias)
-{
-    level->columns[column] = (weir__column){keep, alias, level->ready[column], level->ready[alias]};
-}
-
 /* Vose's construction: each index keeps a part of its column and gives the rest to one other. */
 static void table_fill_alias(weir__level *level, double *share, uint32_t *work)
 {
@@ -130,7 +125,7 @@ static void table_fill_alias(weir__level *level, double *share, uint32_t *work)
     }
     while (small > 0 && large < level->count) {
         uint32_t const less = work[--small], more = work[large];
-        table_set_column(level, less, (uint32_t)(share[less] * 4294967295.0), more);
+        level->columns[less] = (weir__column){(uint32_t)(share[less] * 4294967295.0), more};
         share[more] -= 1.0 - share[less];
         if (share[more] < 1.0) {
             large++;
@@ -139,7 +134,7 @@ static void table_fill_alias(weir__level *level, double *share, uint32_t *work)
     }
     while (small > 0 || large < level->count) { /* Whole columns, up to rounding. */
         uint32_t const whole = small > 0 ? work[--small] : work[large++];
-        table_set_column(level, whole, UINT32_MAX, whole);
+        level->columns[whole] = (weir__column){UINT32_MAX, whole};
     }
 }
 
