@@ -585,6 +585,19 @@ static void update_to_fewer_probes_gives_up_the_rest(void **state)
     assert_int_equal(state_now(), WEIR_BREAKER_CLOSED);
 }
 
+static void update_to_no_more_probes_than_are_back_passes_the_verdict(void **state)
+{
+    (void)state;
+    f.options.probe_calls = 3;
+    update();
+    half_open_it();
+    calls(WEIR_SUCCESS, 2);
+    assert_int_equal(state_now(), WEIR_BREAKER_HALF_OPEN);
+    f.options.probe_calls = 2;
+    update();
+    assert_int_equal(state_now(), WEIR_BREAKER_CLOSED);
+}
+
 static void update_of_the_window_keeps_the_newest_outcomes(void **state)
 {
     (void)state;
@@ -780,6 +793,7 @@ int main(void)
         TEST(reset_forgets_trips_and_outcomes),
         TEST(update_keeps_state_window_and_probes),
         TEST(update_to_fewer_probes_gives_up_the_rest),
+        TEST(update_to_no_more_probes_than_are_back_passes_the_verdict),
         TEST(update_of_the_window_keeps_the_newest_outcomes),
         TEST(update_of_a_time_window_keeps_its_counts),
         TEST(events_are_told_in_order_and_loss_is_counted),

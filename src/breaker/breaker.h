@@ -69,6 +69,8 @@ int weir__breaker_admit(weir_breaker *breaker, weir_breaker_permit *permit,
                         uint64_t *retry_after_ns);
 void weir__breaker_probe_done(weir_breaker *breaker, uint64_t probe, bool counts, bool failed,
                               bool slow);
+/* HALF_OPEN: if the probes that are back decide already. */
+void weir__breaker_pass_verdict(weir_breaker *breaker);
 /* Releases the lock and tells what there is to tell. */
 void weir__breaker_unlock(weir_breaker *breaker);
 

@@ -166,6 +166,9 @@ int weir_breaker_update(weir_breaker *breaker, const weir_breaker_options *optio
     if (next != NULL) {
         breaker_move_probes(breaker, places, loaded.probe_calls);
         breaker_switch(breaker, next);
+        /* Fewer probes may be enough now: no other would come to say so. */
+        if (weir__breaker_state(atomic_load(&breaker->control)) == WEIR_BREAKER_HALF_OPEN)
+            weir__breaker_pass_verdict(breaker);
     }
     weir__breaker_unlock(breaker);
     if (next == NULL)

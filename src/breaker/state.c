@@ -101,7 +101,7 @@ static bool breaker_probes_ill(const weir_breaker_options *o, const weir__window
            weir__window_reaches(got->slow, o->probe_calls, o->slow_percent);
 }
 
-static void breaker_pass_verdict(weir_breaker *breaker)
+void weir__breaker_pass_verdict(weir_breaker *breaker)
 {
     const weir_breaker_options *const o = &weir__breaker_policy_of(breaker)->options;
     weir__window_counts const got = breaker->verdict;
@@ -129,7 +129,7 @@ void weir__breaker_probe_done(weir_breaker *breaker, uint64_t probe, bool counts
     breaker->verdict.calls++;
     breaker->verdict.failures += failed;
     breaker->verdict.slow += slow;
-    breaker_pass_verdict(breaker);
+    weir__breaker_pass_verdict(breaker);
 }
 
 /* The free place, once leases that have ended are given up; NULL if all are taken. */
