@@ -1,9 +1,10 @@
-/* The private base: what every module pays for a look-up and for moving a deadline. */
+/* The private base: what every module pays for a look-up, a deadline and a look at a snapshot. */
 #include "support/bench.h"
 
 #include "base/heap.h"
 #include "base/map.h"
 #include "base/rng.h"
+#include "base/snapshot.h"
 
 #include <string.h>
 
@@ -77,6 +78,40 @@ static void run_heap(const weir_env *env, size_t count)
     weir__heap_free(&bench.heap);
 }
 
+typedef struct value {
+    weir__version version;
+    uint64_t number;
+} value;
+
+static void value_free(weir__version *version, void *owner)
+{
+    (void)version; /* Part of the benchmark's own. */
+    (void)owner;
+}
+
+static void snapshot_read(void *ctx, unsigned thread, uint64_t iterations)
+{
+    weir__snapshot *const snapshot = ctx;
+    (void)thread;
+    for (uint64_t i = 0; i < iterations; i++) {
+        weir__reader *const reader = weir__read_begin();
+        const value *const current = weir__snapshot_get(snapshot);
+        bench_use(current->number);
+        weir__read_end(reader);
+    }
+}
+
+static void run_snapshot(void)
+{
+    static value only = {.number = 1};
+    weir__snapshot snapshot;
+    weir__snapshot_init(&snapshot, value_free, NULL);
+    weir__snapshot_set(&snapshot, &only.version);
+    bench_run("base.snapshot_read", 1, 1, snapshot_read, &snapshot);
+    bench_run("base.snapshot_read", 2, 1, snapshot_read, &snapshot);
+    weir__snapshot_free(&snapshot);
+}
+
 int main(void)
 {
     weir_env env;
@@ -85,5 +120,6 @@ int main(void)
     run_map(&env, 1000);
     run_map(&env, 100000);
     run_heap(&env, 10000);
+    run_snapshot();
     return 0;
 }
