@@ -173,7 +173,7 @@ uint64_t weir_limiter_cancel(weir_limiter *limiter, weir_reservation *reservatio
 {
     uint64_t given_ns = 0;
     pthread_mutex_lock(&limiter->lock);
-    if (reservation->cost > 0 && now_ns < reservation->ready_ns &&
+    if (reservation->cost > 0 && now_ns <= reservation->ready_ns &&
         reservation->round == atomic_load(&limiter->round))
         given_ns = limiter_give_back(limiter, reservation);
     reservation->cost = 0;

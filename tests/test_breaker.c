@@ -384,9 +384,9 @@ static void no_more_than_the_probes_pass_while_half_open(void **state)
     half_open_it();
     weir_breaker_permit first = enter();
     (void)enter();
-    assert_int_equal(refused(), 50 * MS); /* The end of the first lease. */
+    assert_int_equal(refused(), 0); /* How soon is not known. */
     weir_breaker_leave(f.breaker, &first, WEIR_SUCCESS);
-    assert_int_equal(refused(), 50 * MS); /* One has voted, one is on its way: 2. */
+    assert_int_equal(refused(), 0); /* One has voted, one is on its way: 2. */
     assert_int_equal(stats_now().probes, 1);
 }
 
@@ -410,13 +410,13 @@ static void a_lost_probe_is_given_up_after_its_lease(void **state)
     fake_env_advance_ms(&f.fake, 10);
     (void)enter();
     fake_env_advance_ms(&f.fake, 39);
-    assert_int_equal(refused(), 1 * MS);
+    assert_int_equal(refused(), 0);
     fake_env_advance_ms(&f.fake, 1);
     weir_breaker_permit replacement = enter();
     assert_int_equal(last_event()->reason, WEIR_BREAKER_PROBE_LOST);
     weir_breaker_leave(f.breaker, &lost, WEIR_FAILURE); /* Too late to count. */
     assert_int_equal(state_now(), WEIR_BREAKER_HALF_OPEN);
-    assert_int_equal(refused(), 10 * MS);
+    assert_int_equal(refused(), 0);
     weir_breaker_leave(f.breaker, &replacement, WEIR_SUCCESS);
     fake_env_advance_ms(&f.fake, 10);
     call(WEIR_SUCCESS);
@@ -482,7 +482,7 @@ static void a_ramp_lets_a_growing_share_through(void **state)
     uint64_t retry_after_ns = 0;
     while (weir_breaker_enter(f.breaker, &permit, &retry_after_ns) == WEIR_OK) {
     }
-    assert_int_equal(retry_after_ns, 1 * MS);
+    assert_int_equal(retry_after_ns, 0);
     fake_env_advance_ms(&f.fake, 1);
     call(WEIR_SUCCESS);
     assert_int_equal(state_now(), WEIR_BREAKER_CLOSED);

@@ -93,6 +93,17 @@ static bool path_ends(const weir_http_request *request, const char *end)
            memcmp(request->path.data + request->path.size - size, end, size) == 0;
 }
 
+static void echo_headers(weir_http_exchange *exchange, const weir_http_request *request)
+{
+    char text[1024];
+    int size = 0;
+    for (size_t i = 0; i < request->header_count; i++)
+        size += snprintf(text + size, sizeof text - (size_t)size, "%.*s=%.*s\n",
+                         (int)request->headers[i].name.size, request->headers[i].name.data,
+                         (int)request->headers[i].value.size, request->headers[i].value.data);
+    (void)weir_http_exchange_respond(exchange, 200, "text/plain", text, (size_t)size);
+}
+
 static void serve(weir_http_exchange *exchange, const weir_http_request *request, void *user)
 {
     unsigned *const served = user;
@@ -104,6 +115,8 @@ static void serve(weir_http_exchange *exchange, const weir_http_request *request
         weir_http_response const busy = {.status = 503, .headers = &header, .header_count = 1};
         if (weir_http_exchange_start(exchange, &busy) == WEIR_OK)
             (void)weir_http_exchange_finish(exchange);
+    } else if (path_ends(request, "/echo")) {
+        echo_headers(exchange, request);
     } else if (path_ends(request, "/drop")) {
         weir_http_exchange_handle(exchange, &dropping_events, NULL);
     } else if (path_ends(request, "/204")) {
@@ -472,6 +485,47 @@ static void deadlines_of_attempt_and_request_are_answered_504(void **state)
     (void)close(fd);
 }
 
+/* The member has done its part; that the client does not read is not its fault. */
+static void a_slow_client_opens_no_breaker(void **state)
+{
+    (void)state;
+    (void)start_upstream(0);
+    start("service s\nroute /s\nmember a ${A}\ntimeout 1s\nbreaker consecutive=1\n");
+    int const fd = connect_proxy();
+    f.to_send = UINT64_C(64) << 20;
+    tell(fd, "GET /s/large HTTP/1.1\r\nHost: x\r\n\r\n");
+    settle();
+    f.fake.now_ns += 1000 * MS;
+    settle();
+    (void)close(fd);
+    int const half = connect_proxy();
+    tell(half, "POST /s HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nab");
+    settle();
+    f.fake.now_ns += 1000 * MS;
+    settle();
+    (void)read_all(half, 12);
+    assert_non_null(strstr(reply.head, "HTTP/1.1 408"));
+    (void)close(half);
+    settle();
+    assert_int_equal(get("/s"), 200);
+}
+
+static void a_client_cannot_take_away_what_the_member_relies_on(void **state)
+{
+    (void)state;
+    start_two("");
+    int const fd = connect_proxy();
+    tell(fd, "GET /s/echo HTTP/1.1\r\nHost: shop\r\n"
+             "Connection: close, X-Request-Id, X-Forwarded-Proto, Host\r\n"
+             "X-Request-Id: mine\r\nX-Forwarded-Proto: https\r\n\r\n");
+    (void)read_all(fd, UINT64_MAX);
+    (void)close(fd);
+    assert_non_null(strstr(reply.head, "Host=shop\n"));
+    assert_non_null(strstr(reply.head, "X-Forwarded-Proto=http\n"));
+    assert_non_null(strstr(reply.head, "X-Request-Id="));
+    assert_null(strstr(reply.head, "X-Request-Id=mine"));
+}
+
 static void a_client_that_leaves_ends_its_call(void **state)
 {
     (void)state;
@@ -687,6 +741,8 @@ int main(void)
         TEST(responses_without_a_body_end_where_they_should),
         TEST(a_response_cut_in_its_midst_is_cut_for_the_client),
         TEST(deadlines_of_attempt_and_request_are_answered_504),
+        TEST(a_slow_client_opens_no_breaker),
+        TEST(a_client_cannot_take_away_what_the_member_relies_on),
         TEST(a_client_that_leaves_ends_its_call),
         TEST(the_admin_pages_tell_what_is),
         TEST(draining_ends_when_the_last_request_has),

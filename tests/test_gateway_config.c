@@ -32,7 +32,7 @@ static void accepts_every_directive_and_option(void **state)
 {
     (void)state;
     assert_int_equal(
-        parse("# comment\n"
+        parse("# comment with ${NOTHING}\n"
               "proxy [::1]:8080   # here\n"
               "admin ${HOST}:8081\r\n"
               "max_header 32k\nmax_body 2g\nidle_timeout 1m30s\nheader_timeout 500ms\n\n"
@@ -87,11 +87,12 @@ static void a_mistake_among_the_gateways_lines_is_named(void **state)
         {"idle_timeout 5\n", 1, "idle_timeout", "unit"},
         {"header_timeout 0s\n", 1, "header_timeout", "too small"},
         {GLOBALS "proxy ${NOBODY}:1\n", 3, "NOBODY", "not set"},
-        {"proxy ${LINES}\n", 1, "LINES", "more than one line"},
+        {"proxy ${LINES}\n", 1, "LINES", "more than one word"},
         {"proxy ${HOST\n}", 1, "${", "expected ${NAME}"},
         {"proxy ${}\n", 1, "${", "expected ${NAME}"},
         {"a b c d e f g h i j k l m n o p q r s t u v w x y z 1 2 3 4 5 6 7\n", 1, "a",
          "more than 32 words"},
+        {"proxy 127.0.0.1:1\nproxy 127.0.0.1:2\n", 2, "proxy", "given twice"},
         {GLOBALS SERVICE "max_body 1\n", 6, "max_body", "before the first service"},
     };
     assert_mistakes(mistakes, sizeof mistakes / sizeof mistakes[0]);
@@ -121,6 +122,13 @@ static void a_mistake_in_a_service_is_named(void **state)
          "\"x\": expected a digit at character 1"},
         {GLOBALS SERVICE "member n 127.0.0.1:1 weight=65536\n", 6, "member.weight", "too large"},
         {GLOBALS SERVICE "member n 127.0.0.1:1 speed=9\n", 6, "member.speed", "no such option"},
+        {GLOBALS SERVICE "route /t\n", 6, "route", "given twice"},
+        {GLOBALS SERVICE "timeout 1s\ntimeout 2s\n", 7, "timeout", "given twice"},
+        {GLOBALS SERVICE "member n 127.0.0.1:0\n", 6, "member", "no port that can be called"},
+        {GLOBALS SERVICE "member n 127.0.0.1:1 weight=1 weight=2\n", 6, "member.weight",
+         "given twice"},
+        {GLOBALS SERVICE "limit 5/s dry_run=off\n", 6, "limit.dry_run", "takes no value"},
+        {GLOBALS SERVICE "limit 5/s dry_run=\n", 6, "limit.dry_run", "takes no value"},
         {GLOBALS SERVICE "limit\n", 6, "limit", "expected COUNT/s"},
         {GLOBALS SERVICE "limit 5/y\n", 6, "limit", "expected COUNT/s"},
         {GLOBALS SERVICE "limit x/s\n", 6, "limit", "expected a digit at character 1"},

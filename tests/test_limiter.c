@@ -237,16 +237,18 @@ static void a_small_slot_in_the_midst_is_lost(void **state)
     assert_int_equal(stats()->debt_ns, 4 * INTERVAL);
 }
 
-static void nothing_comes_back_once_the_time_has_come(void **state)
+static void nothing_comes_back_once_the_time_is_past(void **state)
 {
     (void)state;
     weir_reservation r;
     assert_int_equal(reserve(1, 0, &r), WEIR_OK);
-    assert_int_equal(weir_limiter_cancel(f.limiter, &r, START), 0);
+    assert_int_equal(weir_limiter_cancel(f.limiter, &r, START + 1), 0);
+    assert_int_equal(reserve(1, 0, &r), WEIR_OK);
+    assert_int_equal(weir_limiter_cancel(f.limiter, &r, START), INTERVAL);
     f.fake.now_ns += 10 * INTERVAL;
     use_up_the_burst();
     assert_int_equal(reserve(1, WEIR_NEVER, &r), WEIR_OK);
-    f.fake.now_ns = r.ready_ns;
+    f.fake.now_ns = r.ready_ns + 1;
     assert_int_equal(weir_limiter_cancel(f.limiter, &r, f.fake.now_ns), 0);
     assert_int_equal(r.cost, 0);
 }
@@ -497,7 +499,7 @@ int main(void)
         TEST(the_latest_reservation_cancelled_has_never_been),
         TEST(later_bookings_keep_their_times),
         TEST(a_small_slot_in_the_midst_is_lost),
-        TEST(nothing_comes_back_once_the_time_has_come),
+        TEST(nothing_comes_back_once_the_time_is_past),
         TEST(acquire_sleeps_until_its_turn),
         TEST(a_waiter_that_gives_up_has_taken_nothing),
         TEST(an_update_keeps_what_was_taken),

@@ -21,6 +21,7 @@ typedef struct sidecar {
     weir_gateway *gateway;
     weir_loop_timer *last_call;
     bool draining;
+    bool uses_demo; /* The configuration names a demo upstream. */
     demo upstreams;
 } sidecar;
 
@@ -28,8 +29,9 @@ typedef struct sidecar {
 
 static const char *variable(const char *name, void *user)
 {
-    const sidecar *const s = user;
+    sidecar *const s = user;
     const char *const value = demo_variable(&s->upstreams, name);
+    s->uses_demo = s->uses_demo || value != NULL;
     return value != NULL ? value : getenv(name); /* NOLINT(concurrency-mt-unsafe): one thread. */
 }
 
@@ -164,16 +166,17 @@ static void print_what_to_try(const sidecar *s)
     weir_address const admin_address = weir_gateway_admin_address(s->gateway);
     weir_address_format(&proxy_address, proxy);
     weir_address_format(&admin_address, admin);
-    printf("proxy on %s, admin on %s; try\n"
-           "  curl http://%s/hello                 answered by one of three upstreams\n"
-           "  curl -X POST http://%s/demo/sick     upstream 3 fails; go on calling /hello\n"
-           "  curl http://%s/status                its breaker is open, nobody was harmed\n"
-           "  curl -X POST http://%s/demo/well     2 s later it is probed and let back in\n"
+    printf("proxy on %s, admin on %s; try\n", proxy, admin);
+    if (s->uses_demo)
+        printf("  curl http://%s/hello                 answered by one of three upstreams\n"
+               "  curl -X POST http://%s/demo/sick     upstream 3 fails; go on calling /hello\n"
+               "  curl -X POST http://%s/demo/well     soon it is probed, and let back in\n",
+               proxy, admin, admin);
+    printf("  curl http://%s/status                members, breakers, limits, calls in flight\n"
            "  curl http://%s/metrics               the same for Prometheus\n"
            "  kill -HUP %ld                                 read %s again\n"
            "  kill %ld (or Ctrl-C)                          finish what runs, and end\n",
-           proxy, admin, proxy, admin, admin, admin, admin, (long)getpid(), s->file,
-           (long)getpid());
+           admin, admin, (long)getpid(), s->file, (long)getpid());
     (void)fflush(stdout);
 }
 

@@ -2,8 +2,8 @@
  * @file weir/balancer.h
  * Load balancer: choose the member that serves the next call, and learn how it went.
  *
- *      update(members, version) ---> a table per version: levels of priority, each with its
- * schedule set_flags(id, ...) ---------> the table without the members that may not be used
+ *      update(members, version) ---> a table per version: levels of priority, with schedules
+ *      set_flags(id, ...) ---------> the same without the members that may not be used
  *
  *      pick ---> member and token ---> your call ---> done(outcome, latency)
  *                   in flight + 1                       in flight - 1, counts
@@ -87,12 +87,15 @@ typedef struct weir_member {
 typedef struct weir_member_stats {
     uint32_t flags;
     uint32_t in_flight;
-    uint64_t completed;  /**< Calls done, whatever their outcome. */
+    uint64_t completed;  /**< Calls done, but for those cancelled. */
     uint64_t failures;   /**< Of these, WEIR_FAILURE and WEIR_TIMEOUT. */
     uint64_t latency_ns; /**< Moving average over about 8 calls; 0 before the first. */
 } weir_member_stats;
 
-/** A member lent for one call. Zero it, or pick into it; weir_balancer_done() gives it back. */
+/**
+ * A member lent for one call. Zero it, or pick into it; weir_balancer_done() gives it back. A copy
+ * is the same loan: only one of them may be given back.
+ */
 typedef struct weir_pick {
     const weir_member *member; /**< Valid until done, even if an update removes it; NULL = none. */
     void *token;               /**< Private: what done gives back; NULL once it is. */
@@ -179,8 +182,7 @@ WEIR_API WEIR_MUST_CHECK int weir_balancer_mark_up(weir_balancer *balancer, cons
  * @param options  NULL for none; borrowed for the call.
  * @param pick     on WEIR_OK holds the member until weir_balancer_done(); otherwise none.
  * @return WEIR_OK; WEIR_EEMPTY: there are no members; WEIR_ESATURATED: every member that could
- *         serve is at its max_in_flight; WEIR_EDOWN: the rest, all are flagged, of weight 0 or
- * excluded.
+ *         serve is at its max_in_flight; WEIR_EDOWN: all are flagged, of weight 0 or excluded.
  */
 WEIR_API WEIR_MUST_CHECK int weir_balancer_pick(weir_balancer *balancer,
                                                 const weir_pick_options *options, weir_pick *pick);
@@ -189,7 +191,8 @@ WEIR_API WEIR_MUST_CHECK int weir_balancer_pick(weir_balancer *balancer,
  * Give a pick back, once; this empties it. A pick that is never given back stays counted in flight.
  *
  * @param latency_ns  of the call; not averaged for WEIR_IGNORED and WEIR_CANCELLED.
- * @return WEIR_OK, or WEIR_EINVAL: the pick is empty, e.g. was given back before.
+ * @return WEIR_OK, or WEIR_EINVAL: the pick is empty, or the member has no call in flight: it was
+ *         given back before.
  */
 WEIR_API int weir_balancer_done(weir_balancer *balancer, weir_pick *pick, weir_outcome outcome,
                                 uint64_t latency_ns);

@@ -186,7 +186,7 @@ WEIR_API WEIR_MUST_CHECK int weir_breaker_update(weir_breaker *breaker,
  *
  * @param permit          set on WEIR_OK: hand it to weir_breaker_leave() once; spent otherwise.
  * @param retry_after_ns  NULL, or receives how long a refusal will last at least: to the end of
- *                        the rest, of the first lease or of the ramp; WEIR_NEVER when forced open.
+ *                        the rest; 0 = not known (HALF_OPEN, RECOVERING); WEIR_NEVER when forced.
  * @return WEIR_OK, or WEIR_EOPEN: fail fast, do not make the call.
  */
 WEIR_API WEIR_MUST_CHECK int weir_breaker_enter(weir_breaker *breaker, weir_breaker_permit *permit,

@@ -8,9 +8,10 @@
  *           |        +-------- retry <-- at t -------+--> WEIR_CALL_RETRY
  *           +--> a rejection: stage, code, retry-after
  *
- * Each attempt goes through, in this order: the deadline; the balancer (a member, tried ones last);
- * that member's breaker (a refusal goes back to the balancer); and, once a call, the limiter. Who
- * rejects has what was granted before it given back: no permit is spent on a call that is not made.
+ * Each attempt goes through, in this order: the deadline; the limiter, once a call; the balancer (a
+ * member, tried ones last); and that member's breaker (a refusal goes back to the balancer, up to
+ * 32 times). Whoever rejects has what was granted before it given back: no permit is lost on a call
+ * that is not made.
  * A member whose breaker opens gets WEIR_MEMBER_OPEN, so picks stay O(1), until its rest is over.
  *
  * Threads:    any function, any thread, same caller; one weir_call belongs to one thread at a time.
@@ -35,7 +36,7 @@ typedef struct weir_caller weir_caller;
 typedef enum weir_caller_stage {
     WEIR_STAGE_DEADLINE, /**< WEIR_EDEADLINE. */
     WEIR_STAGE_BALANCER, /**< WEIR_EEMPTY, WEIR_EDOWN or WEIR_ESATURATED. */
-    WEIR_STAGE_BREAKER,  /**< WEIR_EOPEN: each member that was picked is open. */
+    WEIR_STAGE_BREAKER,  /**< WEIR_EOPEN: members are open, and no other can serve. */
     WEIR_STAGE_LIMITER,  /**< WEIR_ELIMITED or WEIR_ENEVER. */
 } weir_caller_stage;
 

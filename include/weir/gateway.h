@@ -11,14 +11,14 @@
  *
  * What a client gets from the gateway itself, as text/plain: 404 no route; 429 over the limit and
  * 503 nobody able, both with Retry-After where it is known or 1 s; 502 the member broke the call;
- * 504 a deadline; 400, 413, 414, 431, 501, 505 as weir_http_server says; 500 out of memory.
+ * 504 a deadline; 408 the client was too slow; 400, 413, 414, 431, 501, 505 as weir_http_server says; 500 out of memory.
  * An answer of a member, error or not, is passed on as it is when no retry follows.
  *
  * Retried are attempts that cannot have reached the member, and of requests safe to repeat (GET,
  * HEAD, OPTIONS, TRACE, PUT, DELETE: RFC 9110, 9.2.2) also those that failed before the response
  * began, or with a status of 500 or above; of a body, up to 64 KiB are kept to be sent again, and a
  * request with more is not repeated. Hop-by-hop headers stay behind; X-Forwarded-For is extended,
- * X-Forwarded-Proto set unless it is there, X-Request-Id kept or made.
+ * X-Forwarded-Proto set, X-Request-Id kept or made.
  *
  * Threads:    all functions on the loop's thread; configurations on any, one at a time.
  * Blocking:   never.

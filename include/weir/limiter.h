@@ -125,7 +125,7 @@ WEIR_API WEIR_MUST_CHECK int weir_limiter_reserve(weir_limiter *limiter, uint64_
  * beyond the burst is; of a slot of n permits with b booked behind it, up to n - b find room in
  * the burst beside them. (x/time/rate follows the same rule.)
  *
- * Nothing comes back once ready_ns has passed, nor for reservations made before the latest
+ * Nothing comes back once the clock is past ready_ns, nor for reservations made before the latest
  * weir_limiter_update(), or before another cancel gave a part back from amid later bookings: their
  * place in the order is no longer known.
  */

@@ -219,10 +219,14 @@ int weir_balancer_done(weir_balancer *balancer, weir_pick *pick, weir_outcome ou
         atomic_fetch_add_explicit(&record->failures, 1, memory_order_relaxed);
     if (outcome != WEIR_IGNORED && outcome != WEIR_CANCELLED)
         balancer_average(record, latency_ns);
+    uint64_t const completed = outcome == WEIR_CANCELLED ? 0 : UINT64_C(1) << WEIR__IN_FLIGHT_BITS;
     /* The last touch: from here on the record may be freed. */
-    atomic_fetch_add_explicit(&record->calls, (UINT64_C(1) << WEIR__IN_FLIGHT_BITS) - 1,
-                              memory_order_release);
-    return WEIR_OK;
+    uint64_t const before =
+        atomic_fetch_add_explicit(&record->calls, completed - 1, memory_order_release);
+    if (WEIR__LIKELY((before & WEIR__IN_FLIGHT_MASK) != 0))
+        return WEIR_OK;
+    atomic_fetch_sub_explicit(&record->calls, completed - 1, memory_order_release);
+    return WEIR_EINVAL; /* A copy of the pick had been given back. */
 }
 
 void weir_balancer_visit(weir_balancer *balancer, weir_member_visit_fn visit, void *user)

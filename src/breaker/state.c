@@ -160,7 +160,7 @@ static int breaker_admit_probe(weir_breaker *breaker, weir_breaker_permit *permi
     uint64_t first_end_ns;
     weir__breaker_probe *const place = breaker_find_place(breaker, &first_end_ns);
     if (place == NULL || breaker->probing + breaker->verdict.calls >= o->probe_calls) {
-        *retry_after_ns = first_end_ns - breaker->now_ns;
+        *retry_after_ns = 0; /* A probe may be back, and give a place or a verdict, any moment. */
         return WEIR_EOPEN;
     }
     place->id = ++breaker->probe_ids;
@@ -184,7 +184,7 @@ static int breaker_admit_ramp(weir_breaker *breaker, uint64_t *retry_after_ns)
     uint64_t const whole = 10000, start = o->ramp_start_percent * UINT64_C(100);
     breaker->ramp_credit += start + (whole - start) * (passed_ns / 1000) / (ramp_ns / 1000);
     if (breaker->ramp_credit < whole) {
-        *retry_after_ns = ramp_ns - passed_ns;
+        *retry_after_ns = 0; /* The next call's share may be whole. */
         return WEIR_EOPEN;
     }
     breaker->ramp_credit -= whole;

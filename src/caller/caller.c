@@ -2,7 +2,7 @@
 
 #include "caller/caller.h"
 
-#define CALLER_MAX_REFUSALS 8 /* Breakers asked for one attempt. */
+#define CALLER_MAX_REFUSALS 32 /* Breakers asked for one attempt. */
 
 uint64_t weir_caller_now_ns(const weir_caller *caller)
 {
@@ -86,6 +86,26 @@ static int caller_pick(weir_call *call, caller_search *search, weir__slot **slot
     return result;
 }
 
+/*
+ * Breakers are to blame if one has refused, or if members rest: then some may serve again when the
+ * first of these does. How soon a probe or a saturated member is free is not known: 0.
+ */
+static void caller_explain(const weir_caller *caller, const caller_search *search, int result,
+                           uint64_t now_ns, weir_rejection *rejection)
+{
+    uint64_t const rest_ns = atomic_load(&caller->next_rest_ns);
+    bool const resting = result == WEIR_EDOWN && rest_ns != WEIR_NEVER;
+    bool const open = resting || search->refused_count > 0;
+    uint64_t wait_ns = search->refused_count > 0 ? search->retry_after_ns : 0;
+    if (resting && search->refused_count == 0)
+        wait_ns = rest_ns > now_ns ? rest_ns - now_ns : 0;
+    *rejection = (weir_rejection){
+        .stage = open ? WEIR_STAGE_BREAKER : WEIR_STAGE_BALANCER,
+        .code = open ? WEIR_EOPEN : result,
+        .retry_after_ns = wait_ns,
+    };
+}
+
 /* A member and its breaker's permit, or who would not give one. */
 static int caller_find_member(weir_call *call, const weir__call_policy *policy, uint64_t now_ns,
                               weir_rejection *rejection)
@@ -112,18 +132,10 @@ static int caller_find_member(weir_call *call, const weir__call_policy *policy, 
         search_refuse(&search, slot, retry_after_ns);
         result = WEIR_EOPEN;
     }
-    if (search.refused_count > 0 && result != WEIR_OK)
-        result = WEIR_EOPEN;
     search_end(&search);
-    uint64_t const rest_ns = atomic_load(&call->caller->next_rest_ns);
-    *rejection = (weir_rejection){
-        .stage = result == WEIR_EOPEN ? WEIR_STAGE_BREAKER : WEIR_STAGE_BALANCER,
-        .code = result,
-        .retry_after_ns = search.refused_count > 0 ? search.retry_after_ns
-                          : rest_ns == WEIR_NEVER  ? 0
-                                                  : rest_ns - (rest_ns < now_ns ? rest_ns : now_ns),
-    };
-    return result;
+    if (WEIR__UNLIKELY(result != WEIR_OK))
+        caller_explain(call->caller, &search, result, now_ns, rejection);
+    return result != WEIR_OK ? rejection->code : WEIR_OK;
 }
 
 /* Gives everything of the attempt back; the slot stays held for the sake of call->tried. */
@@ -155,16 +167,16 @@ static void caller_close(weir_call *call)
     call->caller = NULL;
 }
 
+/* Permits for now or not at all, as a reservation: so that they can be given back exactly. */
 static int caller_ask_limiter(weir_call *call, uint64_t cost, uint64_t now_ns,
-                              weir_rejection *rejection)
+                              weir_reservation *permits, weir_rejection *rejection)
 {
-    uint64_t retry_after_ns = 0;
-    int const result = weir_limiter_try_at(call->caller->limiter, cost, now_ns, &retry_after_ns);
+    int const result = weir_limiter_reserve(call->caller->limiter, cost, now_ns, 0, permits);
     if (result == WEIR_OK)
         return WEIR_OK;
-    *rejection = (weir_rejection){WEIR_STAGE_LIMITER, result, retry_after_ns};
-    caller_release(call, WEIR_CANCELLED, now_ns);
-    slot_drop(call->slot);
+    uint64_t const wait_ns =
+        permits->ready_ns == WEIR_NEVER ? WEIR_NEVER : permits->ready_ns - now_ns;
+    *rejection = (weir_rejection){WEIR_STAGE_LIMITER, result, wait_ns};
     return result;
 }
 
@@ -201,7 +213,7 @@ static void caller_start_attempt(weir_call *call, const weir__call_policy *polic
                                                              .deadline_ns = attempt->deadline_ns});
 }
 
-/* cost 0: a retry, which has paid. */
+/* Outermost first; cost 0: a retry, which has paid. */
 static int caller_admit(weir_call *call, const weir__call_policy *policy, uint64_t cost,
                         uint64_t now_ns, weir_rejection *rejection)
 {
@@ -212,11 +224,14 @@ static int caller_admit(weir_call *call, const weir__call_policy *policy, uint64
     if (WEIR__UNLIKELY(now_ns >=
                        atomic_load_explicit(&call->caller->next_rest_ns, memory_order_relaxed)))
         weir__caller_wake(call->caller, now_ns);
+    weir_reservation permits = {.cost = 0};
+    if (cost > 0 && caller_ask_limiter(call, cost, now_ns, &permits, rejection) != WEIR_OK)
+        return rejection->code;
     call->attempt_ns = now_ns;
     int const result = caller_find_member(call, policy, now_ns, rejection);
-    if (result != WEIR_OK || cost == 0)
-        return result;
-    return caller_ask_limiter(call, cost, now_ns, rejection);
+    if (WEIR__UNLIKELY(result != WEIR_OK) && cost > 0)
+        (void)weir_limiter_cancel(call->caller->limiter, &permits, now_ns);
+    return result;
 }
 
 static int caller_load_call(weir_call_options *loaded, const weir_call_options *options)

@@ -45,14 +45,27 @@ int weir__config_ms(const weir__config_line *line, uint32_t *out_ms)
     return WEIR_OK;
 }
 
-int weir__config_address(const weir__config_line *line, const char *field, const char *text)
+int weir__config_address(const weir__config_line *line, const char *field, const char *text,
+                         uint16_t min_port)
 {
     weir_address address;
-    if (weir_address_parse(&address, text) == WEIR_OK)
-        return WEIR_OK;
-    return weir__gateway_fail(
-        line->error, line->number, field,
-        "\"%s\" is no address: expected IP:PORT, [IPv6]:PORT or localhost:PORT", text);
+    if (weir_address_parse(&address, text) != WEIR_OK)
+        return weir__gateway_fail(
+            line->error, line->number, field,
+            "\"%s\" is no address: expected IP:PORT, [IPv6]:PORT or localhost:PORT", text);
+    if (address.port < min_port)
+        return weir__gateway_fail(line->error, line->number, field,
+                                  "\"%s\" has no port that can be called", text);
+    return WEIR_OK;
+}
+
+bool weir__config_repeats(const weir__config_line *line, uint32_t *seen, uint32_t bit)
+{
+    bool const repeats = (*seen >> bit & 1) != 0;
+    if (repeats)
+        (void)weir__gateway_fail(line->error, line->number, line->words[0], "is given twice");
+    *seen |= UINT32_C(1) << bit;
+    return repeats;
 }
 
 static int config_size(const weir__config_line *line, uint64_t min, uint64_t max, uint64_t *out)
@@ -70,7 +83,7 @@ static int config_size(const weir__config_line *line, uint64_t min, uint64_t max
 static int config_listen(weir__config_line *line, char **out)
 {
     char *const word = weir__config_word(line);
-    if (word == NULL || weir__config_address(line, line->words[0], word))
+    if (word == NULL || weir__config_address(line, line->words[0], word, 0))
         return WEIR_EINVAL;
     *out = word;
     return WEIR_OK;
@@ -85,22 +98,52 @@ static int config_max_header(weir__config_line *line)
     return WEIR_OK;
 }
 
+static int config_proxy(weir__config_line *line)
+{
+    return config_listen(line, &line->config->proxy);
+}
+
+static int config_admin(weir__config_line *line)
+{
+    return config_listen(line, &line->config->admin);
+}
+
+static int config_max_body(weir__config_line *line)
+{
+    return config_size(line, 0, UINT64_C(1) << 60, &line->config->max_body);
+}
+
+static int config_idle_timeout(weir__config_line *line)
+{
+    return weir__config_ms(line, &line->config->idle_ms);
+}
+
+static int config_header_timeout(weir__config_line *line)
+{
+    return weir__config_ms(line, &line->config->header_ms);
+}
+
 static int config_global_line(weir__config_line *line)
 {
-    weir_gateway_config *const config = line->config;
-    const char *const name = line->words[0];
-    if (strcmp(name, "proxy") == 0)
-        return config_listen(line, &config->proxy);
-    if (strcmp(name, "admin") == 0)
-        return config_listen(line, &config->admin);
-    if (strcmp(name, "max_header") == 0)
-        return config_max_header(line);
-    if (strcmp(name, "max_body") == 0)
-        return config_size(line, 0, UINT64_C(1) << 60, &config->max_body);
-    if (strcmp(name, "idle_timeout") == 0)
-        return weir__config_ms(line, &config->idle_ms);
-    if (strcmp(name, "header_timeout") == 0)
-        return weir__config_ms(line, &config->header_ms);
+    static const struct {
+        const char *name;
+        int (*read)(weir__config_line *line);
+    } directives[] = {
+        {"proxy", config_proxy},
+        {"admin", config_admin},
+        {"max_header", config_max_header},
+        {"max_body", config_max_body},
+        {"idle_timeout", config_idle_timeout},
+        {"header_timeout", config_header_timeout},
+    };
+    for (uint32_t i = 0; i < sizeof directives / sizeof directives[0]; i++)
+        if (strcmp(line->words[0], directives[i].name) == 0) {
+            if (line->config->service_count > 0)
+                return weir__gateway_fail(line->error, line->number, line->words[0],
+                                          "belongs before the first service");
+            return weir__config_repeats(line, &line->config->seen, i) ? WEIR_EINVAL
+                                                                      : directives[i].read(line);
+        }
     return WEIR_ENOTFOUND;
 }
 
@@ -145,9 +188,6 @@ static int config_line(weir__config_line *line)
     if (strcmp(line->words[0], "service") == 0)
         return config_add_service(line);
     int result = config_global_line(line);
-    if (result != WEIR_ENOTFOUND && config->service_count > 0)
-        return weir__gateway_fail(line->error, line->number, line->words[0],
-                                  "belongs before the first service");
     if (result == WEIR_ENOTFOUND && config->service_count > 0)
         result = weir__config_service_line(line, &config->services[config->service_count - 1]);
     if (result == WEIR_ENOTFOUND)
@@ -249,10 +289,10 @@ static const char *config_variable(weir__text *out, const char *at, const char *
     memcpy(name, begin, size);
     name[size] = '\0';
     const char *const value = variables->find(name, variables->user);
-    if (value == NULL || strchr(value, '\n') != NULL) {
+    if (value == NULL || strpbrk(value, " \t\r\n#") != NULL) {
         (void)weir__gateway_fail(error, line, name,
                                  value == NULL ? "this variable is not set"
-                                               : "this variable has more than one line");
+                                               : "this variable is more than one word");
         return NULL;
     }
     weir__text_str(out, value);
@@ -264,11 +304,14 @@ static int config_expand(weir__text *out, const char *text, size_t size,
 {
     const char *const end = text + size;
     uint32_t line = 1;
+    bool in_comment = false, between_words = true;
     while (text < end) {
         if (*text == '\0')
             return weir__gateway_fail(error, line, "text", "there is a NUL byte");
+        in_comment = *text != '\n' && (in_comment || (between_words && *text == '#'));
+        between_words = strchr(" \t\r\n", *text) != NULL;
         line += *text == '\n';
-        if (*text == '$' && end - text > 1 && text[1] == '{') {
+        if (!in_comment && *text == '$' && end - text > 1 && text[1] == '{') {
             text = config_variable(out, text, end, variables, line, error);
             if (text == NULL)
                 return WEIR_EINVAL;

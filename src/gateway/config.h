@@ -21,6 +21,7 @@ typedef struct weir__service_config {
     uint64_t timeout_ns, attempt_timeout_ns;
     uint32_t connect_ms;
     uint32_t line;
+    uint32_t seen; /* A bit a directive: each but member is given once. */
 } weir__service_config;
 
 struct weir_gateway_config {
@@ -30,6 +31,7 @@ struct weir_gateway_config {
     char *proxy, *admin;
     uint32_t max_header, idle_ms, header_ms;
     uint64_t max_body;
+    uint32_t seen; /* A bit a directive, as of a service. */
     weir__service_config *services;
     size_t service_count, service_capacity;
 };
@@ -53,6 +55,9 @@ int weir__config_service_line(weir__config_line *line, weir__service_config *ser
 /* The one word behind the directive, or NULL with the error set. */
 char *weir__config_word(const weir__config_line *line);
 int weir__config_ms(const weir__config_line *line, uint32_t *out_ms);
-int weir__config_address(const weir__config_line *line, const char *field, const char *text);
+int weir__config_address(const weir__config_line *line, const char *field, const char *text,
+                         uint16_t min_port);
+/* Whether the bit is set already, with the error set; sets it. */
+bool weir__config_repeats(const weir__config_line *line, uint32_t *seen, uint32_t bit);
 
 #endif

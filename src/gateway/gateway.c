@@ -65,6 +65,12 @@ static int service_set_text(const weir_env *env, weir__service *service,
     return WEIR_OK;
 }
 
+static void service_set_times(weir__service *service, const weir__service_config *config)
+{
+    service->connect_ms = config->connect_ms;
+    service->timeout_ms = (uint32_t)(config->timeout_ns / WEIR__NS_PER_MS);
+}
+
 static int service_new(weir__service **out, const weir_env *env, const weir__service_config *config)
 {
     weir__service *const service = weir__alloc(env, sizeof *service);
@@ -74,7 +80,7 @@ static int service_new(weir__service **out, const weir_env *env, const weir__ser
     weir_caller_options const options = service_options(env, config);
     service->users = 1;
     service->algorithm = config->algorithm;
-    service->connect_ms = config->connect_ms;
+    service_set_times(service, config);
     int result = service_set_text(env, service, config);
     if (result == WEIR_OK)
         result = weir_caller_create(&service->caller, &options);
@@ -138,7 +144,7 @@ static int service_adopt(const weir_env *env, weir__service *old, weir__service 
     old->name = made->name;
     old->route = made->route;
     old->text_size = made->text_size;
-    old->connect_ms = config->connect_ms;
+    service_set_times(old, config);
     made->name = name;
     made->route = route;
     made->text_size = text_size;
@@ -211,7 +217,10 @@ static int gateway_init(weir_gateway *gateway, const weir_gateway_config *config
     if (result != WEIR_OK)
         return result;
     gateway->service_count = config->service_count;
-    result = weir_http_client_create(&gateway->client, gateway->loop, NULL);
+    weir_http_client_options client = WEIR_HTTP_CLIENT_OPTIONS_INIT;
+    client.high_water +=
+        2 * config->max_header; /* A head, and what is kept of a body, fit at once. */
+    result = weir_http_client_create(&gateway->client, gateway->loop, &client);
     return result == WEIR_OK ? gateway_listen_both(gateway, config, error) : result;
 }
 

@@ -26,7 +26,7 @@ typedef struct weir__service {
     size_t text_size;
     weir_balancer_algorithm algorithm;
     weir_caller *caller;
-    uint32_t connect_ms;
+    uint32_t connect_ms, timeout_ms;
     uint64_t users; /* The gateway's table, and requests in progress. */
     weir__answers answers;
 } weir__service;

@@ -2,6 +2,7 @@
 #include "base/number.h"
 #include "gateway/gateway.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@ struct weir__proxied {
     weir__text replay;        /* The body so far, unless it has grown too large. */
     bool body_lost;           /* It has: no further attempt. */
     bool body_ended;
+    bool client_slow;   /* It does not take what the member has to give: reading was paused. */
     bool answered;      /* A response has begun. */
     bool attempt_ended; /* The caller knows the outcome already. */
     int status;
@@ -153,7 +155,7 @@ static bool proxy_retry_at(weir__proxied *p, uint64_t at_ns)
 static bool proxy_end_attempt(weir__proxied *p, weir_attempt_result result, uint64_t at_ns)
 {
     uint64_t retry_at_ns = 0;
-    result.final = p->body_lost;
+    result.final = p->body_lost || p->answered;
     p->attempt_ended = true;
     return weir_caller_end(&p->call, &result, at_ns, &retry_at_ns) == WEIR_CALL_RETRY &&
            proxy_retry_at(p, retry_at_ns);
@@ -222,8 +224,10 @@ static void proxy_on_upstream_body(weir_http_call *call, const void *data, size_
         return; /* on_abort comes. */
     if (result != WEIR_OK)
         proxy_cut(p);
-    else if (weir_http_exchange_full(p->exchange))
+    else if (weir_http_exchange_full(p->exchange)) {
+        p->client_slow = true;
         weir_http_call_pause(call);
+    }
 }
 
 static void proxy_on_upstream_writable(weir_http_call *call, void *user)
@@ -233,19 +237,37 @@ static void proxy_on_upstream_writable(weir_http_call *call, void *user)
     weir_http_exchange_resume(p->exchange);
 }
 
-static weir_attempt_result proxy_result_of(const weir_http_result *result)
+/* Descriptors, ports or memory ran out here: that says nothing about the member. */
+static bool proxy_is_ours_to_blame(int system_error)
+{
+    return system_error == EMFILE || system_error == ENFILE || system_error == ENOBUFS ||
+           system_error == ENOMEM || system_error == EADDRNOTAVAIL;
+}
+
+/* A timeout is the member's only if it was the member who was waited for. */
+static weir_outcome proxy_timeout_outcome(const weir__proxied *p)
+{
+    bool const client_owes = proxy_has_body(p) && !p->body_ended;
+    if (p->answered)
+        return p->client_slow ? WEIR_IGNORED : WEIR_TIMEOUT;
+    return client_owes ? WEIR_IGNORED : WEIR_TIMEOUT;
+}
+
+static weir_attempt_result proxy_result_of(const weir__proxied *p, const weir_http_result *result)
 {
     weir_attempt_result attempt = {.outcome = WEIR_FAILURE, .unsent = !result->maybe_processed};
+    if (proxy_is_ours_to_blame(result->system_error))
+        attempt.outcome = WEIR_IGNORED;
     switch (result->failure) {
     case WEIR_HTTP_NO_FAILURE: attempt.outcome = WEIR_SUCCESS; break;
     case WEIR_HTTP_CONNECT_FAILED:
     case WEIR_HTTP_CLOSED_EARLY:
     case WEIR_HTTP_RESPONSE_MALFORMED:
     case WEIR_HTTP_BODY_TRUNCATED: break;
-    case WEIR_HTTP_CONNECT_TIMEOUT:
+    case WEIR_HTTP_CONNECT_TIMEOUT: attempt.outcome = WEIR_TIMEOUT; break;
     case WEIR_HTTP_SEND_TIMEOUT:
     case WEIR_HTTP_RESPONSE_TIMEOUT:
-    case WEIR_HTTP_BODY_TIMEOUT: attempt.outcome = WEIR_TIMEOUT; break;
+    case WEIR_HTTP_BODY_TIMEOUT: attempt.outcome = proxy_timeout_outcome(p); break;
     case WEIR_HTTP_CANCELLED: attempt.outcome = WEIR_CANCELLED; break;
     case WEIR_HTTP_NO_MEMORY: attempt.outcome = WEIR_IGNORED; break;
     }
@@ -257,8 +279,10 @@ static void proxy_fail(weir__proxied *p, weir_outcome outcome)
 {
     if (outcome == WEIR_TIMEOUT)
         proxy_give_up(p, 504, 0, "the member did not answer in time\n");
+    else if (outcome == WEIR_IGNORED && proxy_has_body(p) && !p->body_ended)
+        proxy_give_up(p, 408, 0, "the request did not come in time\n");
     else if (outcome == WEIR_IGNORED)
-        proxy_give_up(p, 500, 0, "out of memory\n");
+        proxy_give_up(p, 503, WEIR__NS_PER_S, "out of memory, descriptors or ports\n");
     else
         proxy_give_up(p, 502, 0, "the member broke the call\n");
 }
@@ -266,7 +290,7 @@ static void proxy_fail(weir__proxied *p, weir_outcome outcome)
 static void proxy_on_done(weir_http_call *call, const weir_http_result *result, void *user)
 {
     weir__proxied *const p = user;
-    weir_attempt_result const attempt = proxy_result_of(result);
+    weir_attempt_result const attempt = proxy_result_of(p, result);
     bool const good = attempt.outcome == WEIR_SUCCESS;
     (void)call;
     p->upstream = NULL;
@@ -319,6 +343,7 @@ static void proxy_attempt(weir__proxied *p)
     weir_http_call_options options = WEIR_HTTP_CALL_OPTIONS_INIT;
     options.deadline_ns = p->attempt.deadline_ns;
     options.connect_ms = p->service->connect_ms;
+    options.head_ms = options.stall_ms = p->service->timeout_ms; /* The deadline comes first. */
     weir_http_request const request = {.method = p->request->method,
                                        .target = p->request->path,
                                        .headers = p->headers,
@@ -375,6 +400,7 @@ static void proxy_on_writable(weir_http_exchange *exchange, void *user)
 {
     weir__proxied *const p = user;
     (void)exchange;
+    p->client_slow = false;
     if (p->upstream != NULL)
         weir_http_call_resume(p->upstream);
 }
@@ -408,9 +434,17 @@ static bool proxy_is_idempotent(weir_http_slice method)
 
 /* ---- Headers of the request ---- */
 
+/* What we tell the member ourselves, whatever the client says. An empty id is none. */
 static bool proxy_is_ours(const weir_http_header *header)
 {
-    return weir_http_equals(header->name, "X-Forwarded-For");
+    return weir_http_equals(header->name, "X-Forwarded-For") ||
+           weir_http_equals(header->name, "X-Forwarded-Proto") ||
+           (weir_http_equals(header->name, "X-Request-Id") && header->value.size == 0);
+}
+
+static bool proxy_is_forwarded_for(const weir_http_header *header)
+{
+    return weir_http_equals(header->name, "X-Forwarded-For") && header->value.size > 0;
 }
 
 static char *proxy_append(char *end, const char *data, size_t size)
@@ -426,7 +460,7 @@ static weir_http_slice proxy_forwarded_for(const weir_http_request *request, con
     char *end = out;
     for (size_t i = 0; i < request->header_count; i++) {
         const weir_http_header *const header = &request->headers[i];
-        if (!proxy_is_ours(header) || header->value.size == 0)
+        if (!proxy_is_forwarded_for(header))
             continue;
         end = proxy_append(end, header->value.data, header->value.size);
         end = proxy_append(end, ", ", 2);
@@ -439,7 +473,7 @@ static size_t proxy_forwarded_for_room(const weir_http_request *request)
 {
     size_t room = WEIR_ADDRESS_TEXT_SIZE;
     for (size_t i = 0; i < request->header_count; i++)
-        if (proxy_is_ours(&request->headers[i]))
+        if (proxy_is_forwarded_for(&request->headers[i]))
             room += request->headers[i].value.size + 2;
     return room;
 }
@@ -449,6 +483,14 @@ static void proxy_add_header(weir__proxied *p, const char *name, weir_http_slice
     p->headers[p->header_count++] = (weir_http_header){weir_http_str(name), value};
 }
 
+/* A Connection header cannot take Host away, which is for every recipient. */
+static bool proxy_passes(const weir_http_request *request, const weir_http_header *header)
+{
+    bool const stays =
+        weir_http_is_hop_by_hop(request->headers, request->header_count, header->name);
+    return !proxy_is_ours(header) && (!stays || weir_http_equals(header->name, "Host"));
+}
+
 #define PROXY_ID_SIZE 33
 
 static void proxy_fill_headers(weir__proxied *p, char *text)
@@ -456,18 +498,15 @@ static void proxy_fill_headers(weir__proxied *p, char *text)
     const weir_http_request *const request = p->request;
     char ip[WEIR_ADDRESS_TEXT_SIZE];
     for (size_t i = 0; i < request->header_count; i++)
-        if (!proxy_is_ours(&request->headers[i]) &&
-            !weir_http_is_hop_by_hop(request->headers, request->header_count,
-                                     request->headers[i].name))
+        if (proxy_passes(request, &request->headers[i]))
             p->headers[p->header_count++] = request->headers[i];
     char *const id = text;
     text += PROXY_ID_SIZE;
     weir_address const peer = weir_http_exchange_peer(p->exchange);
     weir_address_format_ip(&peer, ip);
     proxy_add_header(p, "X-Forwarded-For", proxy_forwarded_for(request, ip, text));
-    if (weir_http_find(request->headers, request->header_count, "X-Forwarded-Proto") == NULL)
-        proxy_add_header(p, "X-Forwarded-Proto", weir_http_str("http"));
-    if (weir_http_find(request->headers, request->header_count, "X-Request-Id") != NULL)
+    proxy_add_header(p, "X-Forwarded-Proto", weir_http_str("http"));
+    if (weir_http_find(p->headers, p->header_count, "X-Request-Id") != NULL)
         return;
     (void)snprintf(id, PROXY_ID_SIZE, "%016llx%016llx",
                    (unsigned long long)weir__rng_next(&p->gateway->rng),

@@ -84,6 +84,16 @@ static int option_percent(const config_option *option, uint32_t *out)
     return WEIR_OK;
 }
 
+static bool option_repeats(const weir__config_line *line, size_t first, size_t at,
+                           const config_option *option)
+{
+    for (size_t i = first; i < at; i++)
+        if (strncmp(line->words[i], option->name, option->name_size) == 0 &&
+            strcspn(line->words[i], "=") == option->name_size)
+            return true;
+    return false;
+}
+
 /* Each "name=value" (or bare "name": an empty value) from the given word on, through `take`. */
 static int config_each_option(const weir__config_line *line, size_t first,
                               int (*take)(const config_option *option,
@@ -99,6 +109,8 @@ static int config_each_option(const weir__config_line *line, size_t first,
             .value = equals != NULL ? equals + 1 : "",
             .name_size = equals != NULL ? (size_t)(equals - word) : strlen(word),
         };
+        if (option_repeats(line, first, i, &option))
+            return option_fail(&option, "is given twice");
         int const result = take(&option, service);
         if (result == WEIR_ENOTFOUND)
             return option_fail(&option, "there is no such option");
@@ -179,7 +191,7 @@ static int config_member(weir__config_line *line, weir__service_config *service)
         if (strcmp(service->members[i].id, line->words[1]) == 0)
             return weir__gateway_fail(line->error, line->number, "member",
                                       "\"%s\" is there already", line->words[1]);
-    if (weir__config_address(line, "member", line->words[2]))
+    if (weir__config_address(line, "member", line->words[2], 1))
         return WEIR_EINVAL;
     if (config_reserve_member(&line->config->env, service))
         return WEIR_ENOMEM;
@@ -198,6 +210,8 @@ static int config_limit_option(const config_option *option, weir__service_config
         return option_u64(option, 1, UINT32_MAX, &service->limiter.burst);
     if (!option_is(option, "dry_run"))
         return WEIR_ENOTFOUND;
+    if (option->value[0] != '\0' || option->name[option->name_size] == '=')
+        return option_fail(option, "takes no value: write it, or leave it out");
     service->limiter.dry_run = true;
     return WEIR_OK;
 }
@@ -342,26 +356,41 @@ static int config_timeout(weir__config_line *line, uint64_t *out_ns)
     return result;
 }
 
+static int config_service_timeout(weir__config_line *line, weir__service_config *service)
+{
+    return config_timeout(line, &service->timeout_ns);
+}
+
+static int config_attempt_timeout(weir__config_line *line, weir__service_config *service)
+{
+    return config_timeout(line, &service->attempt_timeout_ns);
+}
+
+static int config_connect_timeout(weir__config_line *line, weir__service_config *service)
+{
+    return weir__config_ms(line, &service->connect_ms);
+}
+
 int weir__config_service_line(weir__config_line *line, weir__service_config *service)
 {
-    const char *const name = line->words[0];
-    if (strcmp(name, "route") == 0)
-        return config_route(line, service);
-    if (strcmp(name, "balance") == 0)
-        return config_balance(line, service);
-    if (strcmp(name, "member") == 0)
-        return config_member(line, service);
-    if (strcmp(name, "limit") == 0)
-        return config_limit(line, service);
-    if (strcmp(name, "breaker") == 0)
-        return config_breaker(line, service);
-    if (strcmp(name, "retry") == 0)
-        return config_retry(line, service);
-    if (strcmp(name, "timeout") == 0)
-        return config_timeout(line, &service->timeout_ns);
-    if (strcmp(name, "attempt_timeout") == 0)
-        return config_timeout(line, &service->attempt_timeout_ns);
-    if (strcmp(name, "connect_timeout") == 0)
-        return weir__config_ms(line, &service->connect_ms);
+    static const struct {
+        const char *name;
+        int (*read)(weir__config_line *line, weir__service_config *service);
+    } directives[] = {
+        {"member", config_member}, /* The one that may come again. */
+        {"route", config_route},
+        {"balance", config_balance},
+        {"limit", config_limit},
+        {"breaker", config_breaker},
+        {"retry", config_retry},
+        {"timeout", config_service_timeout},
+        {"attempt_timeout", config_attempt_timeout},
+        {"connect_timeout", config_connect_timeout},
+    };
+    for (uint32_t i = 0; i < sizeof directives / sizeof directives[0]; i++)
+        if (strcmp(line->words[0], directives[i].name) == 0)
+            return i > 0 && weir__config_repeats(line, &service->seen, i)
+                       ? WEIR_EINVAL
+                       : directives[i].read(line, service);
     return WEIR_ENOTFOUND;
 }

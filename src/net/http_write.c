@@ -104,10 +104,16 @@ int weir__http_write_response(weir__http_bytes *out, const weir_env *env,
     return WEIR_OK;
 }
 
+/* Methods are case-sensitive (RFC 9110, 9.1). */
+static bool http_is_connect(weir_http_slice method)
+{
+    return method.size == 7 && memcmp(method.data, "CONNECT", 7) == 0;
+}
+
 static bool http_write_request_valid(const weir_http_request *request)
 {
     return request->method.size > 0 && weir__http_all(request->method, WEIR__HTTP_TCHAR) &&
-           !weir_http_equals(request->method, "CONNECT") && request->target.size > 0 &&
+           !http_is_connect(request->method) && request->target.size > 0 &&
            weir__http_all(request->target, WEIR__HTTP_TARGET) &&
            http_write_headers_valid(request->headers, request->header_count);
 }

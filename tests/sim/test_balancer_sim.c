@@ -146,7 +146,7 @@ static void step_done(world *w)
     SEED_CHECK(weir_balancer_done(w->balancer, &h->pick, outcome, 1) == WEIR_EINVAL);
     if (h->life == e->life) {
         e->in_flight--;
-        e->completed++;
+        e->completed += outcome != WEIR_CANCELLED;
         e->failures += outcome == WEIR_FAILURE || outcome == WEIR_TIMEOUT;
     }
     *h = w->held[--w->holding];

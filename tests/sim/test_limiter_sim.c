@@ -95,7 +95,7 @@ static void step_cancel(world *w)
     /* The newest as often as any. */
     size_t const i = below(w, 2) == 0 ? w->pendings - 1 : below(w, w->pendings);
     weir_reservation *const r = &w->pending[i];
-    if (r->cost > 0 && w->fake.now_ns >= r->ready_ns)
+    if (r->cost > 0 && w->fake.now_ns > r->ready_ns)
         admit(w, r->ready_ns, r->cost); /* Too late: it has been used. */
     uint64_t const cost = r->cost;
     uint64_t const given_ns = weir_limiter_cancel(w->limiter, r, w->fake.now_ns);
