@@ -136,7 +136,8 @@ uint64_t weir__grace_horizon(void)
 {
     pthread_once(&registry.once, registry_start);
     if (!atomic_load(&weir__reader_fences) && !snapshot_membarrier(SNAPSHOT_EXPEDITED)) {
-        atomic_store(&weir__reader_fences, true); /* A sandbox has taken it away since. */
+        /* A sandbox has taken it away since. By the next call, who began unfenced has fenced. */
+        atomic_store(&weir__reader_fences, true);
         return 0;
     }
     uint64_t horizon = UINT64_MAX;
