@@ -104,8 +104,11 @@ asan: ## all tests under AddressSanitizer and UBSan
 	@$(MAKE) --no-print-directory test BUILD=$(BUILD)/asan SAN=address,undefined
 tsan: ## all tests under ThreadSanitizer
 	@$(MAKE) --no-print-directory test BUILD=$(BUILD)/tsan SAN=thread
-valgrind: $(UNIT) $(ROOMS) ## unit tests under valgrind
-	@$(MAKE) --no-print-directory unit RUN='valgrind -q --leak-check=full --error-exitcode=1'
+valgrind: ## unit tests under valgrind
+	@if ! command -v valgrind > /dev/null; then echo "SKIPPED: valgrind: it is not installed"; \
+	else $(MAKE) --no-print-directory -j$(JOBS) $(UNIT) $(ROOMS) > /dev/null && WEIR_VALGRIND=1 $(MAKE) --no-print-directory \
+	    unit RUN='valgrind -q --leak-check=full --fair-sched=try --error-exitcode=1' > $(BUILD)/valgrind.log 2>&1 || \
+	    { cat $(BUILD)/valgrind.log; exit 1; }; echo "valgrind: nothing to say"; fi
 
 headers: ## each public header stands alone, twice, in C11 and in C++
 	@mkdir -p $(BUILD)
@@ -158,6 +161,7 @@ check-all: ## every gate
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory asan
 	@$(MAKE) --no-print-directory tsan
+	@$(MAKE) --no-print-directory valgrind
 	@$(MAKE) --no-print-directory fuzz
 	@$(MAKE) --no-print-directory cover
 	@$(MAKE) --no-print-directory bench

@@ -59,6 +59,7 @@ static int fuzz_replay(const char *path)
     if (dir == NULL)
         return -1;
     int total = 0;
+    /* One thread, one stream: NOLINTNEXTLINE(concurrency-mt-unsafe) */
     for (const struct dirent *entry; total >= 0 && (entry = readdir(dir)) != NULL;) {
         char name[4096];
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
