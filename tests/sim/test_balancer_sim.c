@@ -128,7 +128,7 @@ static void step_pick(world *w)
         SEED_CHECK(explanation.result == result && explanation.members == w->count &&
                    explanation.version == w->version && explanation.algorithm == w->algorithm);
     note(w, (uint64_t)-result);
-    if (result != WEIR_OK)
+    if (pick.member == NULL)
         return;
     note(w, (uint64_t)pick.member->id[1]);
     hold(w, &pick, &options, priority);
