@@ -11,7 +11,8 @@
  *
  * What a client gets from the gateway itself, as text/plain: 404 no route; 429 over the limit and
  * 503 nobody able, both with Retry-After where it is known or 1 s; 502 the member broke the call;
- * 504 a deadline; 408 the client was too slow; 400, 413, 414, 431, 501, 505 as weir_http_server says; 500 out of memory.
+ * 504 a deadline; 408 the client was too slow; 400, 413, 414, 431, 501, 505 as weir_http_server
+ * says; 500 out of memory.
  * An answer of a member, error or not, is passed on as it is when no retry follows.
  *
  * Retried are attempts that cannot have reached the member, and of requests safe to repeat (GET,

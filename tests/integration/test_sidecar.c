@@ -201,7 +201,8 @@ static void wait_for_finished(unsigned count)
     pthread_mutex_unlock(&l.lock);
 }
 
-/* A reload every thousand, of members, weights, limits and more; in the midst of it the second upstream dies, and later returns. */
+/* A reload every thousand, of members, weights, limits and more; in the midst of it the second
+ * upstream dies, and later returns. */
 static void disturb(void)
 {
     char line[256], lines[256];
