@@ -140,6 +140,8 @@ static weir_breaker_stats look(world *w)
     SEED_CHECK(stats.failures <= stats.calls && stats.slow <= stats.calls);
     SEED_CHECK(stats.calls <= w->counted);
     SEED_CHECK(stats.probes <= w->most_probes && (w->updated || probes_out(w) <= stats.probes));
+    if (stats.state == WEIR_BREAKER_HALF_OPEN && !w->updated) /* Those back count as well. */
+        SEED_CHECK(stats.probes + stats.calls <= w->most_probes);
     SEED_CHECK(stats.refused == w->refused);
     if (stats.state != WEIR_BREAKER_HALF_OPEN && w->options.window == WEIR_BREAKER_COUNT_WINDOW)
         SEED_CHECK(stats.calls <= w->options.window_calls);
