@@ -15,8 +15,9 @@
  * A member whose breaker opens gets WEIR_MEMBER_OPEN, so picks stay O(1), until its rest is over.
  *
  * Threads:    any function, any thread, same caller; one weir_call belongs to one thread at a time.
- * Blocking:   begin, retry and end take no lock while breakers stay closed; weir_caller_execute()
- *             sleeps between attempts, through the environment.
+ * Blocking:   begin, retry and end take no lock while breakers stay closed, but for giving a permit
+ *             back after a rejection; weir_caller_execute() sleeps between attempts, through the
+ *             environment.
  * Allocation: in create and the updates, and when a breaker opens or rests no more.
  */
 #ifndef WEIR_CALLER_H

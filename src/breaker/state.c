@@ -132,11 +132,10 @@ void weir__breaker_probe_done(weir_breaker *breaker, uint64_t probe, bool counts
     weir__breaker_pass_verdict(breaker);
 }
 
-/* The free place, once leases that have ended are given up; NULL if all are taken. */
-static weir__breaker_probe *breaker_find_place(weir_breaker *breaker, uint64_t *first_end_ns)
+/* The first free place, once leases that have ended are given up; NULL if all are taken. */
+static weir__breaker_probe *breaker_find_place(weir_breaker *breaker)
 {
     weir__breaker_probe *place = NULL;
-    *first_end_ns = WEIR_NEVER;
     for (uint32_t i = 0; i < breaker->probe_places; i++) {
         weir__breaker_probe *const probe = &breaker->probes[i];
         if (probe->id != 0 && probe->lease_end_ns <= breaker->now_ns) {
@@ -147,8 +146,6 @@ static weir__breaker_probe *breaker_find_place(weir_breaker *breaker, uint64_t *
         }
         if (probe->id == 0)
             place = place != NULL ? place : probe;
-        else if (probe->lease_end_ns < *first_end_ns)
-            *first_end_ns = probe->lease_end_ns;
     }
     return place;
 }
@@ -157,8 +154,7 @@ static int breaker_admit_probe(weir_breaker *breaker, weir_breaker_permit *permi
                                uint64_t *retry_after_ns)
 {
     const weir_breaker_options *const o = &weir__breaker_policy_of(breaker)->options;
-    uint64_t first_end_ns;
-    weir__breaker_probe *const place = breaker_find_place(breaker, &first_end_ns);
+    weir__breaker_probe *const place = breaker_find_place(breaker);
     if (place == NULL || breaker->probing + breaker->verdict.calls >= o->probe_calls) {
         *retry_after_ns = 0; /* A probe may be back, and give a place or a verdict, any moment. */
         return WEIR_EOPEN;

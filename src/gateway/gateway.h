@@ -31,8 +31,6 @@ typedef struct weir__service {
     weir__answers answers;
 } weir__service;
 
-typedef struct weir__proxied weir__proxied;
-
 struct weir_gateway {
     weir_env env;
     weir_loop *loop;

@@ -10,7 +10,7 @@
 #define PROXY_OWN_HEADERS  3     /* X-Forwarded-For, X-Forwarded-Proto, X-Request-Id. */
 #define PROXY_MAX_HEADERS  100   /* Of a response: weir_http_client's default. */
 
-struct weir__proxied {
+typedef struct weir__proxied {
     weir_gateway *gateway;
     weir__service *service;
     weir_http_exchange *exchange;
@@ -30,7 +30,7 @@ struct weir__proxied {
     bool answered;      /* A response has begun. */
     bool attempt_ended; /* The caller knows the outcome already. */
     int status;
-};
+} weir__proxied;
 
 static void proxy_attempt(weir__proxied *p);
 
