@@ -278,10 +278,11 @@ static void create_refuses_options_out_of_range(void **state)
     weir_balancer *balancer;
     weir_env const bad = {.struct_size = 1};
     weir_balancer_options options = WEIR_BALANCER_OPTIONS_INIT;
-    options.algorithm = (weir_balancer_algorithm)4;
+    options.algorithm = (weir_balancer_algorithm)(WEIR_FIRST + 1);
     assert_int_equal(weir_balancer_create(&balancer, &options), WEIR_EINVAL);
     assert_null(balancer);
-    options = (weir_balancer_options){.struct_size = sizeof options, .env = &bad};
+    options = (weir_balancer_options)WEIR_BALANCER_OPTIONS_INIT;
+    options.env = &bad;
     assert_int_equal(weir_balancer_create(&balancer, &options), WEIR_EINVAL);
     options.struct_size = 0;
     assert_int_equal(weir_balancer_create(&balancer, &options), WEIR_EINVAL);

@@ -2,91 +2,16 @@
 
 #include "balancer/balancer.h"
 
+#include "base/xxhash.h"
+
 #include <string.h>
 
-/* As the breaker's window does: the turn counts on past the end, and a lap is taken off. */
-static inline uint32_t balancer_next_turn(weir__level *level)
-{
-    uint64_t turn = atomic_fetch_add_explicit(&level->turn, 1, memory_order_relaxed);
-    if (WEIR__LIKELY(turn < level->turns))
-        return (uint32_t)turn;
-    do
-        turn -= level->turns;
-    while (turn >= level->turns);
-    if (turn == 0)
-        atomic_fetch_sub_explicit(&level->turn, level->turns, memory_order_relaxed);
-    return (uint32_t)turn;
-}
+/* weir_pick.marks */
+#define PICK_COUNTED 1u /* In balancer.in_flight. */
+#define PICK_TIMED   2u /* There is a time. */
+#define PICK_SUMMED  4u /* In record.begun_sum_ns and .begun_calls. */
 
-static inline uint64_t balancer_draw(weir_balancer *balancer)
-{
-    return weir__mix64(
-        atomic_fetch_add_explicit(&balancer->draws, WEIR__GOLDEN, memory_order_relaxed) +
-        WEIR__GOLDEN);
-}
-
-/* 0 .. bound - 1 out of 32 random bits; its bias is below bound / 2^32. */
-static inline uint32_t balancer_below(uint32_t bits, uint32_t bound)
-{
-    return (uint32_t)((uint64_t)bits * bound >> 32);
-}
-
-/* A member drawn by weight, and its index. */
-static inline weir__record *balancer_by_weight(const weir__level *level, uint64_t draw,
-                                               uint32_t *index)
-{
-    uint32_t const at = balancer_below((uint32_t)(draw >> 32), level->count);
-    const weir__column *const column = &level->columns[at];
-    bool const moves = (uint32_t)draw > column->keep;
-    *index = at ^ ((at ^ column->alias) & -(uint32_t)moves); /* A branch would be a coin toss. */
-    return level->ready[*index];
-}
-
-static inline weir__record *balancer_less_loaded(weir_balancer *balancer, const weir__level *level,
-                                                 weir_pick_explanation *explain)
-{
-    uint32_t first;
-    uint64_t const draw = balancer_draw(balancer);
-    weir__record *const one = balancer_by_weight(level, draw, &first);
-    if (level->count == 1)
-        return one;
-    uint32_t const bits = (uint32_t)(weir__mix64(draw) >> 32);
-    uint32_t const among_others = balancer_below(bits, level->count - 1);
-    weir__record *const other = level->ready[among_others + (among_others >= first)];
-    uint32_t const ours = weir__record_in_flight(one), theirs = weir__record_in_flight(other);
-    bool const swap = (uint64_t)ours * other->weight > (uint64_t)theirs * one->weight;
-    if (WEIR__UNLIKELY(explain != NULL)) {
-        explain->rival = swap ? &one->member : &other->member;
-        explain->rival_in_flight = swap ? ours : theirs;
-    }
-    return swap ? other : one;
-}
-
-/* What comes after is known in turns: its line is fetched while this call is made. */
-static inline weir__record *balancer_in_turn(weir__level *level)
-{
-    uint32_t const turn = balancer_next_turn(level);
-    uint32_t const next = turn + 1 < level->turns ? turn + 1 : 0;
-    if (level->schedule == NULL) {
-        WEIR__PREFETCH(level->ready[next]);
-        return level->ready[turn];
-    }
-    WEIR__PREFETCH(level->ready[level->schedule[next]]);
-    return level->ready[level->schedule[turn]];
-}
-
-static inline weir__record *balancer_propose(weir_balancer *balancer, weir__level *level,
-                                             weir_pick_explanation *explain)
-{
-    uint32_t index;
-    if (balancer->algorithm == WEIR_LEAST_REQUEST)
-        return balancer_less_loaded(balancer, level, explain);
-    if (balancer->algorithm == WEIR_RANDOM)
-        return balancer_by_weight(level, balancer_draw(balancer), &index);
-    return balancer_in_turn(level);
-}
-
-static bool balancer_is_excluded(const weir_pick_options *options, const weir__record *record)
+bool weir__excluded(const weir_pick_options *options, const weir__record *record)
 {
     for (size_t i = 0; i < options->excluded_count; i++)
         if (strcmp(options->excluded[i]->id, record->member.id) == 0)
@@ -94,108 +19,260 @@ static bool balancer_is_excluded(const weir_pick_options *options, const weir__r
     return false;
 }
 
-/* Counts the call in, unless the member must not or cannot take it; result tells which. */
-static inline int balancer_take(weir__record *record, const weir_pick_options *options)
+/* Above its share of all calls in flight, this one included: ceil(all * weight / weights * factor).
+ */
+static bool balancer_overloaded(weir_balancer *balancer, const weir__level *level,
+                                const weir__choice *choice, weir__record *record)
 {
-    if (WEIR__UNLIKELY(atomic_load_explicit(&record->flags, memory_order_relaxed) != 0))
-        return WEIR_EDOWN;
-    if (WEIR__UNLIKELY(options->excluded_count > 0) && balancer_is_excluded(options, record))
-        return WEIR_ENOTFOUND;
+    uint64_t const all = atomic_load_explicit(&balancer->in_flight, memory_order_relaxed) + 1;
+    double const mean = (double)all * weir__record_share(record) / (double)level->share_sum;
+    double const bound = mean * choice->config->options.load_factor_percent / 100.0;
+    return (double)weir__record_in_flight(record) >= bound + 1; /* Our call is counted in. */
+}
+
+/* Counts the call in, unless the member must not or cannot take it. */
+static inline bool balancer_try(weir_balancer *balancer, const weir__level *level,
+                                weir__choice *choice, weir__record *record)
+{
+    const weir_pick_options *const options = choice->options;
+    uint32_t const flags = atomic_load_explicit(&record->flags, memory_order_relaxed);
+    if (WEIR__UNLIKELY(flags != 0) && (flags & ~level->tolerated) != 0)
+        return false;
+    if (WEIR__UNLIKELY(options->excluded_count > 0) && weir__excluded(options, record)) {
+        choice->excluded++;
+        return false;
+    }
     atomic_fetch_add_explicit(&record->calls, 1, memory_order_relaxed);
-    if (WEIR__LIKELY(record->max_in_flight == 0) ||
-        weir__record_in_flight(record) <= record->max_in_flight)
-        return WEIR_OK;
+    bool const full = WEIR__UNLIKELY(record->max_in_flight != 0) &&
+                      weir__record_in_flight(record) > record->max_in_flight;
+    bool const over =
+        !full && choice->bounded && balancer_overloaded(balancer, level, choice, record);
+    if (WEIR__LIKELY(!full && !over))
+        return true;
     atomic_fetch_sub_explicit(&record->calls, 1, memory_order_release);
-    return WEIR_ESATURATED;
+    choice->saturated += full;
+    choice->overloaded += over;
+    return false;
 }
 
-typedef struct balancer_search {
-    const weir_pick_options *options;
-    size_t excluded, saturated;
-} balancer_search;
-
-static inline bool balancer_try(balancer_search *search, weir__record *record)
+/* The algorithm has its say a few times; then all are asked in turn. */
+static weir__record *balancer_search(weir_balancer *balancer, weir__level *level,
+                                     weir__choice *choice)
 {
-    int const result = balancer_take(record, search->options);
-    search->excluded += result == WEIR_ENOTFOUND;
-    search->saturated += result == WEIR_ESATURATED;
-    return result == WEIR_OK;
-}
-
-/* The algorithm has its say a few times; then all are asked in order, from where it stands. */
-static weir__record *balancer_search_level(weir_balancer *balancer, weir__level *level,
-                                           balancer_search *search)
-{
-    weir_pick_explanation *const explain = search->options->explain;
-    size_t const tries = 1 + search->options->excluded_count;
-    for (size_t i = 0; i < tries; i++) {
-        weir__record *const record = balancer_propose(balancer, level, explain);
-        if (WEIR__LIKELY(balancer_try(search, record)))
+    const weir__kind *const kind = choice->config->kind;
+    size_t const tries = kind->tries + choice->options->excluded_count;
+    for (choice->attempt = 0; choice->attempt < tries; choice->attempt++) {
+        weir__record *const record = kind->propose(balancer, level, choice);
+        if (WEIR__LIKELY(balancer_try(balancer, level, choice, record)))
             return record;
     }
-    search->excluded = search->saturated = 0;
-    uint32_t const from = balancer_below((uint32_t)balancer_draw(balancer), level->count);
+    choice->excluded = choice->saturated = choice->overloaded = 0;
+    uint64_t const draw = kind->hashed ? weir__mix64(choice->hash) : weir__balancer_draw(balancer);
+    uint32_t const from = kind->in_order ? 0 : weir__below((uint32_t)(draw >> 32), level->count);
     for (uint32_t i = 0; i < level->count; i++) {
         uint32_t const at = from + i < level->count ? from + i : from + i - level->count;
-        if (balancer_try(search, level->ready[at]))
+        if (balancer_try(balancer, level, choice, level->ready[at]))
             return level->ready[at];
     }
     return NULL;
 }
 
-static int balancer_choose(weir_balancer *balancer, const weir__table *table,
-                           balancer_search *search, weir__record **chosen)
+/* The level whose turn it is: by key, so that a key keeps its level, or by chance. */
+static weir__level *balancer_level(weir_balancer *balancer, const weir__set *set,
+                                   const weir__choice *choice)
 {
-    size_t saturated = 0;
-    for (size_t i = 0; i < table->level_count; i++) {
-        *chosen = balancer_search_level(balancer, &table->levels[i], search);
-        if (*chosen != NULL)
-            return WEIR_OK;
-        saturated += search->saturated;
-    }
-    if (table->count == 0)
-        return WEIR_EEMPTY;
-    return saturated > 0 ? WEIR_ESATURATED : WEIR_EDOWN;
+    if (WEIR__LIKELY(set->levels[0].upto == UINT32_MAX))
+        return &set->levels[0];
+    uint64_t const draw = choice->config->kind->hashed ? weir__mix64(choice->hash + WEIR__GOLDEN)
+                                                       : weir__balancer_draw(balancer);
+    weir__level *level = set->levels;
+    while ((uint32_t)(draw >> 32) > level->upto)
+        level++;
+    return level;
 }
 
-static void balancer_explain(const weir_balancer *balancer, const weir__table *table,
-                             const balancer_search *search, int result, weir__record *chosen)
+/* The level drawn, then all others in order of priority. */
+static weir__record *balancer_search_set(weir_balancer *balancer, const weir__set *set,
+                                         weir__choice *choice, weir__level **from)
 {
-    weir_pick_explanation *const explain = search->options->explain;
-    explain->algorithm = balancer->algorithm;
+    weir__level *const drawn = *from = balancer_level(balancer, set, choice);
+    weir__record *chosen = balancer_search(balancer, drawn, choice);
+    for (uint32_t i = 0; chosen == NULL && i < set->level_count; i++) {
+        weir__choice next = *choice;
+        *from = &set->levels[i];
+        if (*from == drawn)
+            continue;
+        chosen = balancer_search(balancer, *from, &next);
+        choice->excluded += chosen == NULL ? next.excluded : 0;
+        choice->saturated += chosen == NULL ? next.saturated : 0;
+        choice->overloaded += chosen == NULL ? next.overloaded : 0;
+    }
+    return chosen;
+}
+
+/* Member that the call asked for, in whatever level, if it is still to be had. */
+static weir__record *balancer_stick(weir_balancer *balancer, const weir__table *table,
+                                    weir__choice *choice)
+{
+    static const weir__level anywhere = {.tolerated = WEIR_MEMBER_DRAIN};
+    const char *const id = choice->options->sticky;
+    weir__record *const record = weir__map_get(&table->roster->by_id, id, strlen(id));
+    weir__choice alone = *choice;
+    alone.bounded = false;
+    if (record == NULL || !balancer_try(balancer, &anywhere, &alone, record))
+        return NULL;
+    return record;
+}
+
+/* What a pick came to, for its explanation. */
+typedef struct balancer_course {
+    const weir__set *set;
+    weir__level *level;
+    bool sticky, throttled;
+} balancer_course;
+
+/* Every reason why not the first proposal of the first level. */
+static int balancer_choose(weir_balancer *balancer, const weir__table *table, weir__choice *choice,
+                           balancer_course *course, weir__record **chosen)
+{
+    int result = WEIR_EDOWN;
+    if (choice->options->sticky != NULL)
+        *chosen = balancer_stick(balancer, table, choice);
+    course->sticky = *chosen != NULL;
+    if (*chosen != NULL)
+        return WEIR_OK;
+    if (table->roster->count == 0)
+        return WEIR_EEMPTY;
+    if (choice->options->label_count > 0)
+        course->set = weir__subset_find(table, choice->options, &result);
+    if (course->set == NULL)
+        return result;
+    course->throttled = table->usable > 0 && table->admit != UINT32_MAX &&
+                        (uint32_t)weir__balancer_draw(balancer) >= table->admit;
+    if (course->throttled)
+        return WEIR_ESATURATED;
+    if (course->set->level_count == 0)
+        return WEIR_EDOWN;
+    *chosen = balancer_search_set(balancer, course->set, choice, &course->level);
+    if (*chosen == NULL && choice->overloaded > 0) {
+        choice->bounded = false;
+        *chosen = balancer_search_set(balancer, course->set, choice, &course->level);
+    }
+    if (*chosen != NULL)
+        return WEIR_OK;
+    return choice->saturated > 0 ? WEIR_ESATURATED : WEIR_EDOWN;
+}
+
+static void balancer_explain(const weir__table *table, const weir__choice *choice,
+                             const balancer_course *course, int result, weir__record *chosen)
+{
+    weir_pick_explanation *const explain = choice->options->explain;
+    explain->algorithm = choice->config->options.algorithm;
     explain->result = result;
-    explain->version = table->members_version;
-    explain->members = table->count;
-    explain->flagged = table->count - table->ready_count;
-    explain->excluded = search->excluded;
-    explain->saturated = search->saturated;
+    explain->version = table->roster->version;
+    explain->excluded = choice->excluded;
+    explain->saturated = choice->saturated;
+    explain->overloaded = choice->overloaded;
+    explain->sticky = course->sticky;
+    explain->throttled = course->throttled;
+    if (course->set != NULL) {
+        size_t usable = 0;
+        for (uint32_t i = 0; i < course->set->level_count; i++)
+            usable += course->set->levels[i].usable;
+        explain->members = course->set->members;
+        explain->flagged = course->set->members - usable;
+    }
     if (chosen == NULL)
         return;
     explain->chosen = &chosen->member;
     explain->priority = chosen->member.priority;
     explain->chosen_in_flight = weir__record_in_flight(chosen) - 1;
+    explain->local = course->level != NULL && course->level->local;
+    explain->panicking = course->level != NULL && course->level->tolerated != 0;
 }
 
-int weir_balancer_pick(weir_balancer *balancer, const weir_pick_options *options, weir_pick *pick)
+/* The load of a record changed: wherever it is in the table, the plans should know. */
+static void balancer_tell_changed(const weir__table *table, const weir__record *record,
+                                  uint32_t index)
+{
+    size_t const columns = 1 + table->config->options.selector_count;
+    if (table->places == NULL || index >= table->roster->count ||
+        table->roster->records[index] != record)
+        return;
+    for (size_t i = 0; i < columns; i++) {
+        const weir__place *const place = &table->places[index * columns + i];
+        if (place->level != NULL)
+            table->config->kind->changed(place->level, place->index);
+    }
+}
+
+static void balancer_began(const weir__table *table, const weir__choice *choice,
+                           weir__record *chosen, weir_pick *pick)
+{
+    const weir__kind *const kind = choice->config->kind;
+    pick->picked_ns = choice->now_ns;
+    pick->marks = kind->timed ? PICK_TIMED : 0;
+    if (kind->sums) {
+        atomic_fetch_add_explicit(&chosen->begun_sum_ns, choice->now_ns, memory_order_relaxed);
+        atomic_fetch_add_explicit(&chosen->begun_calls, 1, memory_order_relaxed);
+        pick->marks |= PICK_SUMMED;
+    }
+    if (kind->changed != NULL)
+        balancer_tell_changed(table, chosen, atomic_load(&chosen->index));
+}
+
+/* Nothing asked for but a member of the first level. */
+static inline bool balancer_is_plain(const weir__table *table, const weir_pick_options *options)
+{
+    return table->all.level_count > 0 && table->all.levels[0].upto == UINT32_MAX &&
+           table->admit == UINT32_MAX && options->sticky == NULL && options->label_count == 0;
+}
+
+int weir_balancer_pick_at(weir_balancer *balancer, const weir_pick_options *options,
+                          uint64_t now_ns, weir_pick *pick)
 {
     static const weir_pick_options none = {.excluded = NULL};
-    balancer_search search = {.options = options != NULL ? options : &none};
+    weir__choice choice = {.options = options != NULL ? options : &none, .now_ns = now_ns};
     weir__record *chosen = NULL;
-    if (search.options->explain != NULL)
-        *search.options->explain = (weir_pick_explanation){.result = WEIR_OK};
+    int result = WEIR_OK;
+    pick->marks = 0;
+    if (WEIR__UNLIKELY(choice.options->explain != NULL))
+        *choice.options->explain = (weir_pick_explanation){.result = WEIR_OK};
     weir__reader *const reader = weir__read_begin();
     const weir__table *const table = weir__snapshot_get(&balancer->table);
-    int result = WEIR_OK;
-    if (WEIR__LIKELY(table->level_count > 0))
-        chosen = balancer_propose(balancer, &table->levels[0], search.options->explain);
-    if (WEIR__UNLIKELY(chosen == NULL || !balancer_try(&search, chosen)))
-        result = balancer_choose(balancer, table, &search, &chosen);
-    if (WEIR__UNLIKELY(search.options->explain != NULL))
-        balancer_explain(balancer, table, &search, result, chosen);
+    const weir__kind *const kind = table->config->kind;
+    balancer_course course = {.set = &table->all, .level = table->all.levels};
+    choice.config = table->config;
+    choice.bounded = table->config->options.load_factor_percent > 0 && kind->hashed;
+    choice.hash = choice.options->hash;
+    if (kind->hashed && choice.hash == 0)
+        choice.hash = weir__balancer_draw(balancer) | 1;
+    if (WEIR__LIKELY(balancer_is_plain(table, choice.options))) {
+        chosen = kind->propose(balancer, course.level, &choice);
+        if (WEIR__UNLIKELY(!balancer_try(balancer, course.level, &choice, chosen)))
+            chosen = NULL;
+    }
+    if (WEIR__UNLIKELY(chosen == NULL))
+        result = balancer_choose(balancer, table, &choice, &course, &chosen);
+    if (WEIR__UNLIKELY(choice.options->explain != NULL))
+        balancer_explain(table, &choice, &course, result, chosen);
+    if (chosen != NULL && (kind->ended != NULL || kind->changed != NULL))
+        balancer_began(table, &choice, chosen, pick);
+    if (WEIR__UNLIKELY(choice.config->options.load_factor_percent > 0) && chosen != NULL) {
+        atomic_fetch_add_explicit(&balancer->in_flight, 1, memory_order_relaxed);
+        pick->marks |= PICK_COUNTED;
+    }
     weir__read_end(reader);
     pick->member = chosen != NULL ? &chosen->member : NULL;
     pick->token = chosen;
     return result;
+}
+
+int weir_balancer_pick(weir_balancer *balancer, const weir_pick_options *options, weir_pick *pick)
+{
+    bool const timed = atomic_load_explicit(&balancer->timed, memory_order_relaxed);
+    uint64_t const now_ns = timed ? weir__now_ns(&balancer->env) : 0;
+    return weir_balancer_pick_at(balancer, options, now_ns, pick);
 }
 
 /* Samples that race may be lost: it is an average, and no lock is worth it. */
@@ -207,20 +284,10 @@ static void balancer_average(weir__record *record, uint64_t latency_ns)
     atomic_store_explicit(&record->latency_ns, next, memory_order_relaxed);
 }
 
-int weir_balancer_done(weir_balancer *balancer, weir_pick *pick, weir_outcome outcome,
-                       uint64_t latency_ns)
+/* The last touch of the record: from here on it may be freed. */
+static int balancer_release(weir__record *record, weir_outcome outcome)
 {
-    (void)balancer;
-    weir__record *const record = pick->token;
-    if (record == NULL)
-        return WEIR_EINVAL;
-    *pick = (weir_pick){.member = NULL};
-    if (WEIR__UNLIKELY(outcome == WEIR_FAILURE || outcome == WEIR_TIMEOUT))
-        atomic_fetch_add_explicit(&record->failures, 1, memory_order_relaxed);
-    if (outcome != WEIR_IGNORED && outcome != WEIR_CANCELLED)
-        balancer_average(record, latency_ns);
     uint64_t const completed = outcome == WEIR_CANCELLED ? 0 : UINT64_C(1) << WEIR__IN_FLIGHT_BITS;
-    /* The last touch: from here on the record may be freed. */
     uint64_t const before =
         atomic_fetch_add_explicit(&record->calls, completed - 1, memory_order_release);
     if (WEIR__LIKELY((before & WEIR__IN_FLIGHT_MASK) != 0))
@@ -229,65 +296,75 @@ int weir_balancer_done(weir_balancer *balancer, weir_pick *pick, weir_outcome ou
     return WEIR_EINVAL; /* A copy of the pick had been given back. */
 }
 
+/* For kinds that learn from calls. */
+static int balancer_release_learning(weir_balancer *balancer, weir__record *record,
+                                     const weir_pick *pick, weir_outcome outcome,
+                                     uint64_t latency_ns)
+{
+    weir__reader *const reader = weir__read_begin();
+    const weir__table *const table = weir__snapshot_get(&balancer->table);
+    const weir__kind *const kind = table->config->kind;
+    uint32_t const index = atomic_load_explicit(&record->index, memory_order_relaxed);
+    uint64_t const now_ns = weir__add_ns(pick->picked_ns, latency_ns);
+    if (kind->ended != NULL && (pick->marks & PICK_TIMED) != 0)
+        kind->ended(table->config, record, now_ns, latency_ns, outcome);
+    int const result = balancer_release(record, outcome);
+    if (kind->changed != NULL)
+        balancer_tell_changed(table, record, index);
+    weir__read_end(reader);
+    return result;
+}
+
+int weir_balancer_done(weir_balancer *balancer, weir_pick *pick, weir_outcome outcome,
+                       uint64_t latency_ns)
+{
+    weir_pick const given = *pick;
+    weir__record *const record = given.token;
+    if (record == NULL)
+        return WEIR_EINVAL;
+    *pick = (weir_pick){.member = NULL};
+    if (WEIR__UNLIKELY(outcome == WEIR_FAILURE || outcome == WEIR_TIMEOUT))
+        atomic_fetch_add_explicit(&record->failures, 1, memory_order_relaxed);
+    if (outcome != WEIR_IGNORED && outcome != WEIR_CANCELLED)
+        balancer_average(record, latency_ns);
+    if (WEIR__UNLIKELY((given.marks & PICK_SUMMED) != 0)) {
+        atomic_fetch_sub_explicit(&record->begun_sum_ns, given.picked_ns, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&record->begun_calls, 1, memory_order_relaxed);
+    }
+    bool const learns = atomic_load_explicit(&balancer->learns, memory_order_relaxed);
+    int const result = WEIR__UNLIKELY(learns) ? balancer_release_learning(balancer, record, &given,
+                                                                          outcome, latency_ns)
+                                              : balancer_release(record, outcome);
+    if (WEIR__UNLIKELY((given.marks & PICK_COUNTED) != 0) && result == WEIR_OK)
+        atomic_fetch_sub_explicit(&balancer->in_flight, 1, memory_order_relaxed);
+    return result;
+}
+
 void weir_balancer_visit(weir_balancer *balancer, weir_member_visit_fn visit, void *user)
 {
     weir__reader *const reader = weir__read_begin();
     const weir__table *const table = weir__snapshot_get(&balancer->table);
-    for (size_t i = 0; i < table->count; i++) {
+    for (uint32_t i = 0; i < table->roster->count; i++) {
         weir_member_stats stats;
-        weir__record_stats(table->records[i], &stats);
-        visit(&table->records[i]->member, &stats, user);
+        weir__record_stats(table->roster->records[i], &stats);
+        visit(&table->roster->records[i]->member, &stats, user);
     }
     weir__read_end(reader);
 }
 
 int weir_balancer_get_stats(weir_balancer *balancer, const char *id, weir_member_stats *stats)
 {
-    pthread_mutex_lock(&balancer->lock);
-    weir__record *const record = weir__map_get(&balancer->by_id, id, strlen(id));
+    weir__reader *const reader = weir__read_begin();
+    const weir__table *const table = weir__snapshot_get(&balancer->table);
+    weir__record *const record = weir__map_get(&table->roster->by_id, id, strlen(id));
     if (record != NULL)
         weir__record_stats(record, stats);
-    pthread_mutex_unlock(&balancer->lock);
+    weir__read_end(reader);
     return record != NULL ? WEIR_OK : WEIR_ENOTFOUND;
 }
 
-/* Lock held. A table over the same records with what their flags say now. */
-static int balancer_rebuild(weir_balancer *balancer)
+uint64_t weir_balancer_hash(const void *key, size_t size)
 {
-    const weir__table *const old = weir__snapshot_get(&balancer->table);
-    weir__table *const next =
-        weir__table_new(balancer, old->records, old->count, old->members_version);
-    if (next == NULL)
-        return WEIR_ENOMEM;
-    weir__snapshot_set(&balancer->table, &next->version);
-    weir__records_sweep(balancer);
-    return WEIR_OK;
-}
-
-int weir_balancer_set_flags(weir_balancer *balancer, const char *id, uint32_t set, uint32_t clear)
-{
-    if ((set & clear) != 0)
-        return WEIR_EINVAL;
-    int result = WEIR_ENOTFOUND;
-    pthread_mutex_lock(&balancer->lock);
-    weir__record *const record = weir__map_get(&balancer->by_id, id, strlen(id));
-    if (record != NULL) {
-        uint32_t const old = atomic_load(&record->flags), now = (old | set) & ~clear;
-        atomic_store(&record->flags, now);
-        result = (old == 0) != (now == 0) ? balancer_rebuild(balancer) : WEIR_OK;
-        if (result != WEIR_OK)
-            atomic_store(&record->flags, old);
-    }
-    pthread_mutex_unlock(&balancer->lock);
-    return result;
-}
-
-int weir_balancer_mark_down(weir_balancer *balancer, const char *id)
-{
-    return weir_balancer_set_flags(balancer, id, WEIR_MEMBER_DOWN, 0);
-}
-
-int weir_balancer_mark_up(weir_balancer *balancer, const char *id)
-{
-    return weir_balancer_set_flags(balancer, id, 0, WEIR_MEMBER_DOWN);
+    uint64_t const hash = weir__xxhash64(key, size, 0);
+    return hash != 0 ? hash : 1;
 }

@@ -2,82 +2,69 @@
 
 #include <string.h>
 
-#define BALANCER_MAX_MEMBERS   1000000
-#define BALANCER_MAX_WEIGHT    65535
-#define BALANCER_MAX_IN_FLIGHT 16000000
+#define UPDATE_MAX_MEMBERS   1000000
+#define UPDATE_MAX_WEIGHT    65535
+#define UPDATE_MAX_IN_FLIGHT 16000000
 
-/* A next version in the making: everything that can fail is done before anything changes. */
-typedef struct balancer_draft {
-    weir__record **records; /* One a member: the old record if nothing changed, or a new one. */
-    size_t count, made;
-    weir__map by_id;
-    weir__table *table;
-} balancer_draft;
-
-static bool member_valid(const weir_member *member)
+static bool update_member_valid(const weir_member *member)
 {
-    return member->id != NULL && member->id[0] != '\0' && member->weight <= BALANCER_MAX_WEIGHT &&
-           member->max_in_flight <= BALANCER_MAX_IN_FLIGHT &&
+    return member->id != NULL && member->id[0] != '\0' && member->weight <= UPDATE_MAX_WEIGHT &&
+           member->max_in_flight <= UPDATE_MAX_IN_FLIGHT &&
            (member->label_count == 0 || member->labels != NULL);
 }
 
-static weir__record *draft_old(const weir_balancer *balancer, const weir__record *record)
+/* The record in force under this id, or NULL. */
+static weir__record *update_old(const weir__roster *old, const char *id)
 {
-    return weir__map_get(&balancer->by_id, record->member.id, strlen(record->member.id));
+    return weir__map_get(&old->by_id, id, strlen(id));
 }
 
-static int draft_add(weir_balancer *balancer, balancer_draft *draft, const weir_member *member)
+/* A new record goes on from what the old one of its id was; one of a new id begins slowly. */
+static void update_take_over(weir__record *record, const weir__record *old, bool starts,
+                             uint64_t now_ns)
 {
-    if (!member_valid(member))
+    record->warming_ns = starts ? now_ns : WEIR_NEVER;
+    if (old == NULL)
+        return;
+    record->warming_ns = old->warming_ns;
+    atomic_store(&record->flags, atomic_load(&old->flags));
+}
+
+/* The records of the next roster: the old one where nothing changed, or a new one. */
+static int update_add(weir_balancer *balancer, const weir__roster *old_roster, weir__roster *next,
+                      const weir_member *member, uint64_t now_ns)
+{
+    if (!update_member_valid(member))
         return WEIR_EINVAL;
     size_t const id_size = strlen(member->id);
-    if (weir__map_get(&draft->by_id, member->id, id_size) != NULL)
+    if (weir__map_get(&next->by_id, member->id, id_size) != NULL)
         return WEIR_EINVAL;
-    weir__record *const old = weir__map_get(&balancer->by_id, member->id, id_size);
+    weir__record *const old = update_old(old_roster, member->id);
     weir__record *record = old;
-    if (old == NULL || !weir__record_same(old, member))
+    if (old == NULL || !weir__record_same(old, member)) {
         record = weir__record_new(&balancer->env, member);
-    if (record == NULL)
-        return WEIR_ENOMEM;
-    if (old != NULL && record != old)
-        atomic_store(&record->flags, atomic_load(&old->flags));
-    draft->records[draft->made++] = record;
-    return weir__map_put(&draft->by_id, record->member.id, id_size, record);
-}
-
-static void draft_free(weir_balancer *balancer, balancer_draft *draft, bool records_too)
-{
-    for (size_t i = 0; records_too && i < draft->made; i++)
-        if (draft_old(balancer, draft->records[i]) != draft->records[i])
-            weir__record_free(&balancer->env, draft->records[i]);
-    weir__free(&balancer->env, draft->records, (draft->count + 1) * sizeof(weir__record *));
-    weir__map_free(&draft->by_id);
-}
-
-static int draft_make(weir_balancer *balancer, balancer_draft *draft, const weir_member *members,
-                      uint64_t version)
-{
-    weir__map_init(&draft->by_id, &balancer->env);
-    draft->records = weir__alloc(&balancer->env, (draft->count + 1) * sizeof(weir__record *));
-    if (draft->records == NULL || weir__map_reserve(&draft->by_id, draft->count))
-        return WEIR_ENOMEM;
-    for (size_t i = 0; i < draft->count; i++) {
-        int const result = draft_add(balancer, draft, &members[i]);
-        if (result != WEIR_OK)
-            return result;
+        if (record == NULL)
+            return WEIR_ENOMEM;
+        update_take_over(record, old, old_roster->count > 0, now_ns);
     }
-    draft->table = weir__table_new(balancer, draft->records, draft->count, version);
-    return draft->table != NULL ? WEIR_OK : WEIR_ENOMEM;
+    next->records[next->count++] = record;
+    return weir__map_put(&next->by_id, record->member.id, id_size, record);
+}
+
+static void update_discard(weir_balancer *balancer, const weir__roster *old, weir__roster *next)
+{
+    for (uint32_t i = 0; i < next->count; i++)
+        if (update_old(old, next->records[i]->member.id) != next->records[i])
+            weir__record_free(&balancer->env, next->records[i]);
 }
 
 /* After the new table is in force: nobody can find a record any more that is not in it. */
-static void draft_retire_old(weir_balancer *balancer, const balancer_draft *draft)
+static void update_retire(weir_balancer *balancer, weir__roster *old, const weir__roster *next)
 {
     uint64_t const mark = weir__grace_mark();
-    weir__record *record;
-    for (size_t i = 0; (record = weir__map_next(&balancer->by_id, &i)) != NULL;) {
-        weir__record *const heir =
-            weir__map_get(&draft->by_id, record->member.id, strlen(record->member.id));
+    for (uint32_t i = 0; i < old->count; i++) {
+        weir__record *const record = old->records[i];
+        weir__record *const heir = update_old(next, record->member.id);
         if (heir == record)
             continue;
         record->heir = heir;
@@ -87,101 +74,61 @@ static void draft_retire_old(weir_balancer *balancer, const balancer_draft *draf
     }
 }
 
-/* Before the new table is in force: from its first pick on, an heir counts its elder's calls. */
-static void draft_link_elders(weir_balancer *balancer, const balancer_draft *draft)
+static void update_publish(weir_balancer *balancer, weir__table *table, uint64_t now_ns)
 {
-    for (size_t i = 0; i < draft->count; i++) {
-        weir__record *const record = draft->records[i], *const old = draft_old(balancer, record);
-        if (old != NULL && old != record) {
-            atomic_store(&record->elder, old);
-            atomic_store(&record->latency_ns, atomic_load(&old->latency_ns));
-        }
+    const weir__table *const old_table = weir__snapshot_get(&balancer->table);
+    weir__roster *const old = old_table->roster;
+    old->refs++; /* The old table may go. */
+    for (uint32_t i = 0; i < table->roster->count; i++) {
+        weir__record *const record = table->roster->records[i];
+        weir__record *const elder = update_old(old, record->member.id);
+        if (elder != NULL && elder != record)
+            weir__record_succeed(record, elder);
     }
-}
-
-static void draft_publish(weir_balancer *balancer, balancer_draft *draft)
-{
-    draft_link_elders(balancer, draft);
-    weir__snapshot_set(&balancer->table, &draft->table->version);
-    draft_retire_old(balancer, draft);
-    weir__map const old_map = balancer->by_id;
-    balancer->by_id = draft->by_id;
-    draft->by_id = old_map;
+    weir__table_publish(balancer, table, now_ns);
+    update_retire(balancer, old, table->roster);
+    weir__roster_release(&balancer->env, old);
     weir__records_sweep(balancer);
 }
 
-static int balancer_replace(weir_balancer *balancer, const weir_member *members, size_t count,
-                            uint64_t version)
+static int update_replace(weir_balancer *balancer, const weir_member *members, uint32_t count,
+                          uint64_t version)
 {
-    balancer_draft draft = {.count = count};
-    int const result = draft_make(balancer, &draft, members, version);
-    if (result == WEIR_OK)
-        draft_publish(balancer, &draft);
-    draft_free(balancer, &draft, result != WEIR_OK);
+    uint64_t const now_ns = weir__now_ns(&balancer->env);
+    const weir__table *const table = weir__snapshot_get(&balancer->table);
+    weir__roster *const next = weir__roster_new(&balancer->env, count);
+    if (next == NULL)
+        return WEIR_ENOMEM;
+    int result = WEIR_OK;
+    next->version = version;
+    for (uint32_t i = 0; result == WEIR_OK && i < count; i++)
+        result = update_add(balancer, table->roster, next, &members[i], now_ns);
+    weir__table *made = NULL;
+    if (result == WEIR_OK) {
+        made = weir__table_new(balancer, table->config, next, now_ns);
+        result = made != NULL ? WEIR_OK : WEIR_ENOMEM;
+    }
+    if (made != NULL)
+        update_publish(balancer, made, now_ns);
+    else
+        update_discard(balancer, table->roster, next);
+    weir__roster_release(&balancer->env, next);
     return result;
 }
 
 int weir_balancer_update(weir_balancer *balancer, const weir_member *members, size_t count,
                          uint64_t version)
 {
-    if (count > BALANCER_MAX_MEMBERS || (count > 0 && members == NULL))
+    if (count > UPDATE_MAX_MEMBERS || (count > 0 && members == NULL))
         return WEIR_EINVAL;
     pthread_mutex_lock(&balancer->lock);
     int result = WEIR_OK;
     if (version != 0 && version < balancer->newest)
         result = WEIR_ESTALE;
     else if (version == 0 || version > balancer->newest)
-        result = balancer_replace(balancer, members, count, version);
+        result = update_replace(balancer, members, (uint32_t)count, version);
     if (result == WEIR_OK && version > balancer->newest)
         balancer->newest = version;
     pthread_mutex_unlock(&balancer->lock);
     return result;
-}
-
-int weir_balancer_create(weir_balancer **out, const weir_balancer_options *options)
-{
-    *out = NULL;
-    weir_balancer_options loaded = WEIR_BALANCER_OPTIONS_INIT;
-    weir_env env;
-    if (options != NULL &&
-        weir__options_load(&loaded, sizeof loaded, options, options->struct_size))
-        return WEIR_EINVAL;
-    if (loaded.algorithm < WEIR_ROUND_ROBIN || loaded.algorithm > WEIR_LEAST_REQUEST ||
-        weir__env_load(&env, loaded.env))
-        return WEIR_EINVAL;
-    weir_balancer *const balancer = weir__alloc(&env, sizeof *balancer);
-    if (balancer == NULL)
-        return WEIR_ENOMEM;
-    balancer->env = env;
-    balancer->algorithm = loaded.algorithm;
-    balancer->start = weir__random(&env);
-    atomic_store(&balancer->draws, weir__random(&env));
-    weir__map_init(&balancer->by_id, &balancer->env);
-    weir__snapshot_init(&balancer->table, weir__table_free, balancer);
-    pthread_mutex_init(&balancer->lock, NULL);
-    weir__table *const empty = weir__table_new(balancer, NULL, 0, 0);
-    if (empty != NULL)
-        weir__snapshot_set(&balancer->table, &empty->version);
-    else
-        weir_balancer_destroy(balancer);
-    *out = empty != NULL ? balancer : NULL;
-    return empty != NULL ? WEIR_OK : WEIR_ENOMEM;
-}
-
-void weir_balancer_destroy(weir_balancer *balancer)
-{
-    if (balancer == NULL)
-        return;
-    weir_env const env = balancer->env;
-    weir__snapshot_free(&balancer->table);
-    weir__record *record;
-    for (size_t i = 0; (record = weir__map_next(&balancer->by_id, &i)) != NULL;)
-        weir__record_free(&env, record);
-    weir__map_free(&balancer->by_id);
-    while ((record = balancer->left) != NULL) {
-        balancer->left = record->next;
-        weir__record_free(&env, record);
-    }
-    pthread_mutex_destroy(&balancer->lock);
-    weir__free(&env, balancer, sizeof *balancer);
 }

@@ -45,11 +45,19 @@ int main(void)
     static const struct {
         const char *name, *rebuild;
         weir_balancer_algorithm algorithm;
-    } kinds[] = {{"balancer.round_robin", "balancer.rebuild_round_robin", WEIR_ROUND_ROBIN},
-                 {"balancer.smooth_weighted", "balancer.rebuild_smooth_weighted",
-                  WEIR_SMOOTH_WEIGHTED},
-                 {"balancer.random", "balancer.rebuild_random", WEIR_RANDOM},
-                 {"balancer.least_request", "balancer.rebuild_least_request", WEIR_LEAST_REQUEST}};
+    } kinds[] = {
+        {"balancer.round_robin", "balancer.rebuild_round_robin", WEIR_ROUND_ROBIN},
+        {"balancer.smooth_weighted", "balancer.rebuild_smooth_weighted", WEIR_SMOOTH_WEIGHTED},
+        {"balancer.random", "balancer.rebuild_random", WEIR_RANDOM},
+        {"balancer.least_request", "balancer.rebuild_least_request", WEIR_LEAST_REQUEST},
+        {"balancer.earliest_deadline", "balancer.rebuild_earliest_deadline",
+         WEIR_EARLIEST_DEADLINE},
+        {"balancer.static_stride", "balancer.rebuild_static_stride", WEIR_STATIC_STRIDE},
+        {"balancer.least_connections", "balancer.rebuild_least_connections",
+         WEIR_LEAST_CONNECTIONS},
+        {"balancer.peak_ewma", "balancer.rebuild_peak_ewma", WEIR_PEAK_EWMA},
+        {"balancer.locality_aware", "balancer.rebuild_locality_aware", WEIR_LOCALITY_AWARE},
+    };
     for (size_t kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++)
         for (size_t size = 100; size <= 10000; size *= 100) {
             weir_balancer_options options = WEIR_BALANCER_OPTIONS_INIT;

@@ -250,7 +250,23 @@ static void step_look(world *w)
 
 /* ---- Worlds ---- */
 
-static void begin(world *w, uint64_t seed)
+static const weir_balancer_algorithm any[] = {WEIR_ROUND_ROBIN,
+                                              WEIR_SMOOTH_WEIGHTED,
+                                              WEIR_RANDOM,
+                                              WEIR_LEAST_REQUEST,
+                                              WEIR_EARLIEST_DEADLINE,
+                                              WEIR_STATIC_STRIDE,
+                                              WEIR_LEAST_CONNECTIONS,
+                                              WEIR_PEAK_EWMA,
+                                              WEIR_LOCALITY_AWARE,
+                                              WEIR_FIRST};
+/* Those whose shares are known while all calls take as long. */
+static const weir_balancer_algorithm calm[] = {WEIR_ROUND_ROBIN, WEIR_SMOOTH_WEIGHTED, WEIR_RANDOM,
+                                               WEIR_LEAST_REQUEST, WEIR_EARLIEST_DEADLINE};
+
+#define BEGIN(w, seed, kinds) begin(w, seed, kinds, sizeof(kinds) / sizeof *(kinds))
+
+static void begin(world *w, uint64_t seed, const weir_balancer_algorithm *kinds, size_t count)
 {
     *w = (world){.fake = {.now_ns = 1}};
     weir__rng_seed(&w->rng, seed);
@@ -260,7 +276,9 @@ static void begin(world *w, uint64_t seed)
         (void)snprintf(w->entries[i].id, sizeof w->entries[i].id, "m%zu", i);
     weir_env const env = fake_env_hooks(&w->fake);
     weir_balancer_options options = WEIR_BALANCER_OPTIONS_INIT;
-    options.algorithm = w->algorithm = (weir_balancer_algorithm)below(w, WEIR_LEAST_REQUEST + 1);
+    options.algorithm = w->algorithm = kinds[below(w, count)];
+    options.overprovisioning_percent = WEIR_NO_SPILL;
+    options.panic_percent = 0;
     options.env = &env;
     SEED_CHECK(weir_balancer_create(&w->balancer, &options) == WEIR_OK);
 }
@@ -277,7 +295,7 @@ static void end(world *w)
 static uint64_t live(uint64_t seed)
 {
     static world w;
-    begin(&w, seed);
+    BEGIN(&w, seed, any);
     for (int i = 0; i < STEPS; i++) {
         uint64_t const kind = below(&w, 100);
         if (kind < 50)
@@ -312,7 +330,7 @@ static uint32_t begin_calm(world *w, uint64_t seed, bool even)
 {
     weir_member members[IDS];
     uint32_t sum = 0;
-    begin(w, seed);
+    BEGIN(w, seed, calm);
     size_t const count = 2 + below(w, IDS - 1);
     for (size_t i = 0; i < count; i++) {
         members[i] = (weir_member)WEIR_MEMBER_INIT;
@@ -346,7 +364,7 @@ static void shares_are_right(uint64_t seed)
     uint64_t ahead[IDS] = {0};
     uint32_t const sum = begin_calm(&w, seed, false);
     pick_and_count(&w, below(&w, 100), ahead, false);
-    bool const turns = w.algorithm == WEIR_ROUND_ROBIN || w.algorithm == WEIR_SMOOTH_WEIGHTED;
+    bool const turns = w.algorithm != WEIR_RANDOM && w.algorithm != WEIR_LEAST_REQUEST;
     uint64_t const unit = w.algorithm == WEIR_ROUND_ROBIN ? w.count : sum;
     uint64_t const picks = turns ? unit * (1 + below(&w, 5)) : 5000;
     pick_and_count(&w, picks, got, false);

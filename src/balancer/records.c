@@ -1,5 +1,7 @@
 #include "balancer/balancer.h"
 
+#include "base/real.h"
+
 #include <string.h>
 
 static const char *member_str(const char *str)
@@ -50,8 +52,8 @@ weir__record *weir__record_new(const weir_env *env, const weir_member *member)
     weir_label *const labels = (weir_label *)(void *)(record + 1);
     char *text = (char *)(labels + member->label_count);
     record->bytes = bytes;
-    record->weight = member->weight;
     record->max_in_flight = member->max_in_flight;
+    record->warming_ns = WEIR_NEVER;
     record->member = *member;
     record->member.id = member_copy(&text, member->id);
     record->member.address = member_copy(&text, member->address);
@@ -95,6 +97,8 @@ void weir__record_stats(weir__record *record, weir_member_stats *stats)
     *stats = (weir_member_stats){
         .flags = atomic_load(&record->flags),
         .latency_ns = atomic_load_explicit(&record->latency_ns, memory_order_relaxed),
+        .cost_ns = (uint64_t)weir__real_of_bits(atomic_load(&record->cost)),
+        .weight = (double)weir__record_share(record) / WEIR__SHARE_ONE,
     };
     for (; record != NULL; record = atomic_load_explicit(&record->elder, memory_order_acquire)) {
         uint64_t const calls = atomic_load_explicit(&record->calls, memory_order_relaxed);
@@ -102,6 +106,19 @@ void weir__record_stats(weir__record *record, weir_member_stats *stats)
         stats->completed += calls >> WEIR__IN_FLIGHT_BITS;
         stats->failures += atomic_load_explicit(&record->failures, memory_order_relaxed);
     }
+}
+
+void weir__record_succeed(weir__record *heir, weir__record *elder)
+{
+    atomic_store(&heir->elder, elder);
+    atomic_store(&heir->latency_ns, atomic_load(&elder->latency_ns));
+    atomic_store(&heir->cost, atomic_load(&elder->cost));
+    atomic_store(&heir->stamp, atomic_load(&elder->stamp));
+    atomic_store(&heir->speed, atomic_load(&elder->speed));
+    atomic_store(&heir->mean_ns, atomic_load(&elder->mean_ns));
+    atomic_store(&heir->report, atomic_load(&elder->report));
+    atomic_store(&heir->report_begin_ns, atomic_load(&elder->report_begin_ns));
+    atomic_store(&heir->reported_ns, atomic_load(&elder->reported_ns));
 }
 
 /* What the elder counted becomes the heir's; from then on readers find the elder no more. */

@@ -1,0 +1,260 @@
+/* Kinds that draw members by chance, and maybe take the best of a few. */
+#include "balancer/balancer.h"
+
+#include "base/real.h"
+
+#define DRAWS_MOST        10            /* choices at most. */
+#define DRAWS_UNKNOWN     1e18          /* Cost of a member that has calls, and no result yet. */
+#define DRAWS_MOST_FOR_NS 30000000000.0 /* What a failure is charged at most. */
+
+/* Of 2^32 draws of this column, how many stay, and where the others go. */
+typedef struct draws_column {
+    uint32_t keep, alias;
+} draws_column;
+
+typedef struct draws_plan {
+    weir__plan head;
+    draws_column columns[];
+} draws_plan;
+
+static bool draws_alike(const weir__level *level)
+{
+    for (uint32_t i = 1; i < level->count; i++)
+        if (level->shares[i] != level->shares[0])
+            return false;
+    return true;
+}
+
+/* Vose's construction: each index keeps a part of its column and gives the rest to one other. */
+static void draws_fill(const weir__level *level, draws_column *columns, double *share,
+                       uint32_t *work)
+{
+    uint32_t small = 0, large = level->count;
+    double sum = 0;
+    for (uint32_t i = 0; i < level->count; i++)
+        sum += level->shares[i];
+    for (uint32_t i = 0; i < level->count; i++) {
+        share[i] = level->shares[i] * (double)level->count / sum;
+        work[share[i] < 1.0 ? small++ : --large] = i;
+    }
+    while (small > 0 && large < level->count) {
+        uint32_t const less = work[--small], more = work[large];
+        columns[less] = (draws_column){(uint32_t)(share[less] * 4294967295.0), more};
+        share[more] -= 1.0 - share[less];
+        if (share[more] < 1.0) {
+            large++;
+            work[small++] = more;
+        }
+    }
+    while (small > 0 || large < level->count) { /* Whole columns, up to rounding. */
+        uint32_t const whole = small > 0 ? work[--small] : work[large++];
+        columns[whole] = (draws_column){UINT32_MAX, whole};
+    }
+}
+
+/* Members of one weight need no columns: any index will do. */
+static int draws_prepare(weir_balancer *balancer, const weir__config *config, weir__level *level)
+{
+    (void)config;
+    if (draws_alike(level))
+        return WEIR_OK;
+    size_t const bytes = level->count * (sizeof(double) + sizeof(uint32_t));
+    double *const share = weir__alloc(&balancer->env, bytes);
+    draws_plan *const plan =
+        weir__plan_new(&balancer->env, sizeof *plan + level->count * sizeof plan->columns[0]);
+    level->plan = plan != NULL ? &plan->head : NULL;
+    bool const made = share != NULL && plan != NULL;
+    if (made)
+        draws_fill(level, plan->columns, share, (uint32_t *)(void *)(share + level->count));
+    weir__free(&balancer->env, share, bytes);
+    return made ? WEIR_OK : WEIR_ENOMEM;
+}
+
+static inline uint32_t draws_by_weight(const weir__level *level, uint64_t draw)
+{
+    uint32_t const at = weir__below((uint32_t)(draw >> 32), level->count);
+    if (level->plan == NULL)
+        return at;
+    const draws_column *const column = &((const draws_plan *)level->plan)->columns[at];
+    bool const moves = (uint32_t)draw > column->keep;
+    return at ^ ((at ^ column->alias) & -(uint32_t)moves); /* A branch would be a coin toss. */
+}
+
+static weir__record *draws_propose_random(weir_balancer *balancer, weir__level *level,
+                                          weir__choice *choice)
+{
+    (void)choice;
+    return level->ready[draws_by_weight(level, weir__balancer_draw(balancer))];
+}
+
+/* `wanted` - 1 distinct indices beside first, each set of them as likely (Floyd's sampling). */
+static void draws_others(uint64_t draw, uint32_t count, uint32_t first, uint32_t wanted,
+                         uint32_t *indices)
+{
+    uint32_t made = 0;
+    for (uint32_t last = count - wanted; last < count - 1; last++) {
+        draw = weir__mix64(draw + WEIR__GOLDEN);
+        uint32_t at = weir__below((uint32_t)(draw >> 32), last + 1);
+        for (uint32_t i = 0; i < made; i++)
+            if (indices[i] == at)
+                at = last;
+        indices[made++] = at;
+    }
+    for (uint32_t i = 0; i < made; i++)
+        indices[i] += indices[i] >= first;
+}
+
+static void draws_explain(weir__choice *choice, weir__record *rival)
+{
+    weir_pick_explanation *const explain = choice->options->explain;
+    if (WEIR__LIKELY(explain == NULL) || rival == NULL)
+        return;
+    explain->rival = &rival->member;
+    explain->rival_in_flight = weir__record_in_flight(rival);
+}
+
+static inline double draws_load(const weir__config *config, weir__record *record)
+{
+    uint32_t const load = weir__record_in_flight(record);
+    double const power = WEIR__LIKELY(load < 256)
+                             ? config->powers[load]
+                             : weir__pow(load, config->options.bias) * (config->powers[1] > 0);
+    return power / weir__record_share(record);
+}
+
+typedef double draws_score_fn(const weir__choice *choice, weir__record *record);
+
+/* The lowest score of several; on a tie the first drawn. */
+static inline weir__record *draws_best(weir__level *level, weir__choice *choice, uint64_t draw,
+                                       uint32_t first, draws_score_fn *score)
+{
+    uint32_t others[DRAWS_MOST];
+    uint32_t const choices = choice->config->options.choices;
+    uint32_t const wanted = choices < level->count ? choices : level->count;
+    weir__record *best = level->ready[first], *rival = NULL;
+    double least = score(choice, best), second = 0;
+    if (wanted > 1)
+        draws_others(draw, level->count, first, wanted, others);
+    for (uint32_t i = 0; i + 1 < wanted; i++) {
+        weir__record *const other = level->ready[others[i]];
+        double const have = score(choice, other);
+        bool const better = have < least;
+        if (better || rival == NULL || have < second) {
+            rival = better ? best : other;
+            second = better ? least : have;
+        }
+        best = better ? other : best;
+        least = better ? have : least;
+    }
+    draws_explain(choice, rival);
+    return best;
+}
+
+/* Two choices of linear load, which most ask for: compared crosswise, in integers. */
+static inline weir__record *draws_better(weir__level *level, weir__choice *choice, uint64_t draw,
+                                         uint32_t first)
+{
+    uint32_t const among = weir__below((uint32_t)(weir__mix64(draw) >> 32), level->count - 1);
+    weir__record *const one = level->ready[first];
+    weir__record *const other = level->ready[among + (among >= first)];
+    uint64_t const ours = weir__record_in_flight(one), theirs = weir__record_in_flight(other);
+    bool const swap = ours * weir__record_share(other) > theirs * weir__record_share(one);
+    draws_explain(choice, swap ? one : other);
+    return swap ? other : one;
+}
+
+static double draws_score_load(const weir__choice *choice, weir__record *record)
+{
+    return draws_load(choice->config, record);
+}
+
+static weir__record *draws_propose_least(weir_balancer *balancer, weir__level *level,
+                                         weir__choice *choice)
+{
+    uint64_t const draw = weir__balancer_draw(balancer);
+    uint32_t const first = draws_by_weight(level, draw);
+    const weir_balancer_options *const options = &choice->config->options;
+    if (level->count == 1)
+        return level->ready[0];
+    if (WEIR__LIKELY(options->choices == 2 && options->bias == 1.0))
+        return draws_better(level, choice, draw, first);
+    return draws_best(level, choice, draw, first, draws_score_load);
+}
+
+/* What is left of a cost after a time: e^(-time / decay), by its series while that is short. */
+static inline double draws_decay(const weir__config *config, uint64_t since_ns, uint64_t now_ns)
+{
+    if (now_ns <= since_ns)
+        return 1;
+    double const x = (double)(now_ns - since_ns) / (double)config->options.decay_ns;
+    if (WEIR__LIKELY(x < 1.0 / 64))
+        return 1 - x + x * x / 2; /* Off by less than x^3 / 6: below 1e-6. */
+    return weir__exp(-x);
+}
+
+static double draws_cost(const weir__config *config, const weir__record *record, uint64_t now_ns)
+{
+    double const cost =
+        weir__real_of_bits(atomic_load_explicit(&record->cost, memory_order_relaxed));
+    uint64_t const since_ns = atomic_load_explicit(&record->stamp, memory_order_relaxed);
+    return cost > 0 ? cost * draws_decay(config, since_ns, now_ns) : 0;
+}
+
+static double draws_score_cost(const weir__choice *choice, weir__record *record)
+{
+    double const cost = draws_cost(choice->config, record, choice->now_ns);
+    uint32_t const load = weir__record_in_flight(record);
+    if (WEIR__UNLIKELY(cost <= 0))
+        return load > 0 ? DRAWS_UNKNOWN * load : 0;
+    return cost * (load + 1.0) / weir__record_share(record);
+}
+
+static weir__record *draws_propose_peak(weir_balancer *balancer, weir__level *level,
+                                        weir__choice *choice)
+{
+    uint64_t const draw = weir__balancer_draw(balancer);
+    uint32_t const first = weir__below((uint32_t)(draw >> 32), level->count);
+    return draws_best(level, choice, draw, first, draws_score_cost);
+}
+
+static double draws_charge(const weir__config *config, double cost, uint64_t latency_ns,
+                           weir_outcome outcome)
+{
+    double const latency = latency_ns > 0 ? (double)latency_ns : 1;
+    double charge = (double)config->options.failure_latency_ns;
+    if (outcome == WEIR_SUCCESS)
+        return latency;
+    charge = charge > 2 * cost ? charge : 2 * cost;
+    charge = charge < DRAWS_MOST_FOR_NS ? charge : DRAWS_MOST_FOR_NS;
+    return charge > latency ? charge : latency;
+}
+
+static void draws_ended_peak(const weir__config *config, weir__record *record, uint64_t now_ns,
+                             uint64_t latency_ns, weir_outcome outcome)
+{
+    if (outcome == WEIR_IGNORED || outcome == WEIR_CANCELLED)
+        return;
+    uint64_t const since_ns = atomic_load_explicit(&record->stamp, memory_order_relaxed);
+    double const old =
+        weir__real_of_bits(atomic_load_explicit(&record->cost, memory_order_relaxed));
+    double const keep = draws_decay(config, since_ns, now_ns);
+    double const sample = draws_charge(config, old * keep, latency_ns, outcome);
+    double const next = sample > old * keep ? sample : old * keep + sample * (1 - keep);
+    atomic_store_explicit(&record->cost, weir__real_bits(next), memory_order_relaxed);
+    if (now_ns > since_ns)
+        atomic_store_explicit(&record->stamp, now_ns, memory_order_relaxed);
+}
+
+const weir__kind weir__kind_random = {.name = "random",
+                                      .prepare = draws_prepare,
+                                      .propose = draws_propose_random,
+                                      .tries = 1};
+const weir__kind weir__kind_least_request = {.name = "least_request",
+                                             .prepare = draws_prepare,
+                                             .propose = draws_propose_least,
+                                             .tries = 1};
+const weir__kind weir__kind_peak_ewma = {.name = "peak_ewma",
+                                         .propose = draws_propose_peak,
+                                         .ended = draws_ended_peak,
+                                         .timed = true,
+                                         .tries = 1};
