@@ -1,0 +1,19 @@
+/* What hash tables are made of. */
+#ifndef WEIR_SRC_BALANCER_HASHED_H
+#define WEIR_SRC_BALANCER_HASHED_H
+
+#include "base/env.h"
+
+/* A member, as the hash kinds see it; borrowed while a table is built. */
+typedef struct weir__hashed {
+    const char *key; /* Unique among the members. */
+    size_t key_size;
+    uint32_t weight; /* 0 = none of the table is its. */
+    bool usable;     /* Otherwise none of the table is its, and others' parts stay as they are
+                        where the kind can do that: ketama, rendezvous and jump. */
+} weir__hashed;
+
+/* No member. */
+#define WEIR__NOBODY UINT32_MAX
+
+#endif
