@@ -167,8 +167,13 @@ static void update_replaces_the_options_and_keeps_the_states(void **state)
     assert_int_equal(f.attempt.deadline_ns, f.fake.now_ns + 5 * MS);
     assert_int_equal(end(WEIR_FAILURE), WEIR_CALL_FAILED); /* Second in a row: open. */
     assert_int_equal(begin(), WEIR_EOPEN);
-    f.options.algorithm = WEIR_RANDOM;
+    weir_balancer_options balancer = WEIR_BALANCER_OPTIONS_INIT;
+    f.options.balancer = &balancer;
+    balancer.choices = 1;
     assert_int_equal(weir_caller_update(f.caller, &f.options), WEIR_EINVAL);
+    balancer.choices = 2;
+    assert_int_equal(weir_caller_update(f.caller, &f.options), WEIR_OK);
+    f.options.balancer = NULL;
 }
 
 static void refuses_options_out_of_range(void **state)

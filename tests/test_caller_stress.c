@@ -90,7 +90,9 @@ static void every_call_ends_once_and_holds_nothing(void **state)
     breaker.min_calls = 5;
     options.breaker = &breaker;
     options.retry = &retry;
-    options.algorithm = WEIR_LEAST_REQUEST;
+    weir_balancer_options balancer = WEIR_BALANCER_OPTIONS_INIT;
+    balancer.algorithm = WEIR_LEAST_REQUEST;
+    options.balancer = &balancer;
     assert_int_equal(weir_caller_create(&s.caller, &options), WEIR_OK);
     set_members(&s, 6);
     for (int i = 0; i < THREADS; i++)

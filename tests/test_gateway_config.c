@@ -113,7 +113,7 @@ static void a_mistake_in_a_service_is_named(void **state)
         {GLOBALS "service s\nroute /s/\n", 4, "route", "must not end with /"},
         {GLOBALS "service s\nroute\n", 4, "route", "one value"},
         {GLOBALS SERVICE "wobble\n", 6, "wobble", "no such directive"},
-        {GLOBALS SERVICE "balance best\n", 6, "balance", "\"best\": expected round_robin"},
+        {GLOBALS SERVICE "balance best\n", 6, "balance", "\"best\": no such algorithm"},
         {GLOBALS SERVICE "balance\n", 6, "balance", "one value"},
         {GLOBALS SERVICE "member\n", 6, "member", "an id and an address"},
         {GLOBALS SERVICE "member m 127.0.0.1:1\n", 6, "member", "\"m\" is there already"},

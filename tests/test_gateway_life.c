@@ -52,7 +52,7 @@ static void an_update_keeps_what_stays_and_lets_the_rest_finish(void **state)
     assert_int_equal(get("/s"), 503); /* The breakers are as open as before. */
     assert_non_null(strstr(reply.head, "Retry-After: "));
     assert_int_equal(update(TWO "balance round_robin\nbreaker off\n"), WEIR_OK);
-    int const fd = connect_proxy(); /* Another algorithm makes another service. */
+    int const fd = connect_proxy();
     tell(fd, "GET /s/hold HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     settle();
     assert_int_equal(update("service t\nroute /t\nmember a ${A}\n"), WEIR_OK);

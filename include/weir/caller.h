@@ -74,16 +74,20 @@ typedef enum weir_call_verdict {
 typedef struct weir_call_options {
     size_t struct_size;   /**< Set by the macro; leave alone. */
     uint64_t deadline_ns; /**< Of the whole call, on the environment clock, beside timeout_ns. */
-    uint64_t hash;        /**< For balancing with affinity. */
-    uint64_t cost;        /**< Limiter permits, >= 1. */
-    bool repeatable;      /**< False: only attempts that were not sent are repeated. */
-    void *user;           /**< Yours: found in weir_caller_event, e.g. the trace span. */
+    uint64_t hash;        /**< Of its key, for balancing with affinity: weir_balancer_hash(). */
+    const char *sticky;   /**< As in weir_pick_options; borrowed until the call is over. */
+    const weir_label *labels; /**< The same. */
+    size_t label_count;
+    uint64_t cost;   /**< Limiter permits, >= 1. */
+    bool repeatable; /**< False: only attempts that were not sent are repeated. */
+    void *user;      /**< Yours: found in weir_caller_event, e.g. the trace span. */
 } weir_call_options;
 
 #define WEIR_CALL_OPTIONS_INIT                                                                     \
     {                                                                                              \
-        .struct_size = sizeof(weir_call_options), .deadline_ns = WEIR_NEVER, .hash = 0, .cost = 1, \
-        .repeatable = true, .user = NULL                                                           \
+        .struct_size = sizeof(weir_call_options), .deadline_ns = WEIR_NEVER, .hash = 0,            \
+        .sticky = NULL, .labels = NULL, .label_count = 0, .cost = 1, .repeatable = true,           \
+        .user = NULL                                                                               \
     }
 
 /** How many members tried before a call avoids. */
@@ -98,6 +102,9 @@ typedef struct weir_call {
     uint64_t deadline_ns;
     uint64_t attempt_ns;
     uint64_t hash;
+    const char *sticky;
+    const weir_label *labels;
+    size_t label_count;
     bool repeatable;
     bool attempting;
     uint32_t tried_count;
@@ -134,9 +141,9 @@ typedef void (*weir_caller_event_fn)(const weir_caller_event *event, void *user)
 
 /** Start from WEIR_CALLER_OPTIONS_INIT. Options of the parts are copied, their env is not used. */
 typedef struct weir_caller_options {
-    size_t struct_size; /**< Set by the macro; leave alone. */
-    weir_balancer_algorithm algorithm;
-    const weir_limiter_options *limiter; /**< NULL = no limit. */
+    size_t struct_size;                    /**< Set by the macro; leave alone. */
+    const weir_balancer_options *balancer; /**< NULL = its defaults. */
+    const weir_limiter_options *limiter;   /**< NULL = no limit. */
     const weir_breaker_options
         *breaker;                    /**< Of each member; NULL = none. Its on_event is not used. */
     const weir_retry_options *retry; /**< NULL = one attempt. */
@@ -149,8 +156,8 @@ typedef struct weir_caller_options {
 
 #define WEIR_CALLER_OPTIONS_INIT                                                                   \
     {                                                                                              \
-        .struct_size = sizeof(weir_caller_options), .algorithm = WEIR_ROUND_ROBIN,                 \
-        .limiter = NULL, .breaker = NULL, .retry = NULL, .timeout_ns = WEIR_NEVER,                 \
+        .struct_size = sizeof(weir_caller_options), .balancer = NULL, .limiter = NULL,             \
+        .breaker = NULL, .retry = NULL, .timeout_ns = WEIR_NEVER,                                  \
         .attempt_timeout_ns = WEIR_NEVER, .on_event = NULL, .user = NULL, .env = NULL              \
     }
 
@@ -184,10 +191,10 @@ WEIR_API WEIR_MUST_CHECK int weir_caller_set_members(weir_caller *caller,
                                                      uint64_t version);
 
 /**
- * Replace limiter, breaker, retry and timeout options while calls go on; states and counts are
- * kept. on_event, user and env stay as created.
+ * Replace balancer, limiter, breaker, retry and timeout options while calls go on; states and
+ * counts are kept. on_event, user and env stay as created.
  *
- * @return WEIR_OK; WEIR_EINVAL: an option is out of range, or algorithm is not that of create;
+ * @return WEIR_OK; WEIR_EINVAL: an option is out of range;
  *         WEIR_ENOMEM: some breakers may have the new options already; ask again.
  */
 WEIR_API WEIR_MUST_CHECK int weir_caller_update(weir_caller *caller,

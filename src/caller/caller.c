@@ -71,13 +71,16 @@ static void search_refuse(caller_search *search, weir__slot *slot, uint64_t retr
     search->excluded[search->excluded_count++] = &slot->view;
 }
 
-static int caller_pick(weir_call *call, caller_search *search, weir__slot **slot)
+static int caller_pick(weir_call *call, caller_search *search, uint64_t now_ns, weir__slot **slot)
 {
     weir_pick_options const options = {.excluded = search->excluded,
                                        .excluded_count = search->excluded_count,
-                                       .hash = call->hash};
+                                       .hash = call->hash,
+                                       .sticky = call->sticky,
+                                       .labels = call->labels,
+                                       .label_count = call->label_count};
     weir__reader *const reader = weir__read_begin(); /* Until the slot is held. */
-    int const result = weir_balancer_pick(call->caller->balancer, &options, &call->pick);
+    int const result = weir_balancer_pick_at(call->caller->balancer, &options, now_ns, &call->pick);
     if (result == WEIR_OK) {
         *slot = call->pick.member->user;
         slot_hold(*slot);
@@ -117,7 +120,7 @@ static int caller_find_member(weir_call *call, const weir__call_policy *policy, 
     while (search.refused_count < CALLER_MAX_REFUSALS) {
         weir__slot *slot = NULL;
         uint64_t retry_after_ns;
-        result = caller_pick(call, &search, &slot);
+        result = caller_pick(call, &search, now_ns, &slot);
         if (result != WEIR_OK && search.avoids_tried) {
             search_allow_tried(&search);
             continue;
@@ -259,6 +262,9 @@ static int caller_open_call(weir_caller *caller, weir_call *call, const weir_cal
     if (call->deadline_ns < call->retry.deadline_ns)
         call->retry.deadline_ns = call->deadline_ns;
     call->hash = options->hash;
+    call->sticky = options->sticky;
+    call->labels = options->labels;
+    call->label_count = options->label_count;
     call->repeatable = options->repeatable;
     call->attempting = false;
     call->tried_count = 0;

@@ -41,7 +41,6 @@ struct weir_caller {
     weir_env env;
     weir_balancer *balancer;
     weir_limiter *limiter;
-    weir_balancer_algorithm algorithm;
     weir_caller_event_fn on_event;
     void *user;
     weir__snapshot policy;
@@ -63,6 +62,8 @@ struct weir_caller {
 
 /* Clears WEIR_MEMBER_OPEN of members whose rest is over. */
 void weir__caller_wake(weir_caller *caller, uint64_t now_ns);
+/* Lock held. Has all of them cleared at the next call. */
+void weir__caller_wake_all(weir_caller *caller);
 void weir__slot_free(const weir_env *env, weir__slot *slot);
 void weir__caller_tell(weir_caller *caller, const weir_caller_event *event);
 

@@ -16,6 +16,16 @@ static weir_limiter_options caller_limiter_options(const weir_caller *caller,
     return limiter;
 }
 
+static weir_balancer_options caller_balancer_options(const weir_caller *caller,
+                                                     const weir_caller_options *options)
+{
+    weir_balancer_options balancer = WEIR_BALANCER_OPTIONS_INIT;
+    if (options->balancer != NULL)
+        balancer = *options->balancer;
+    balancer.env = &caller->env;
+    return balancer;
+}
+
 static weir_breaker_options caller_breaker_options(const weir_caller *caller,
                                                    const weir_caller_options *options)
 {
@@ -44,11 +54,16 @@ static int caller_try_parts(const weir_caller *caller, const weir_caller_options
 {
     weir_limiter_options const limiter_options = caller_limiter_options(caller, options);
     weir_breaker_options const breaker_options = caller_breaker_options(caller, options);
+    weir_balancer_options const balancer_options = caller_balancer_options(caller, options);
     weir_limiter *limiter = NULL;
     weir_breaker *breaker = NULL;
+    weir_balancer *balancer = NULL;
     int result = weir_limiter_create(&limiter, &limiter_options);
     if (result == WEIR_OK)
         result = weir_breaker_create(&breaker, &breaker_options);
+    if (result == WEIR_OK)
+        result = weir_balancer_create(&balancer, &balancer_options);
+    weir_balancer_destroy(balancer);
     weir_limiter_destroy(limiter);
     weir_breaker_destroy(breaker);
     return result;
@@ -73,9 +88,7 @@ static weir__caller_policy *caller_policy_new(const weir_caller *caller,
 static int caller_make_parts(weir_caller *caller, const weir_caller_options *options)
 {
     weir_limiter_options const limiter = caller_limiter_options(caller, options);
-    weir_balancer_options balancer = WEIR_BALANCER_OPTIONS_INIT;
-    balancer.algorithm = options->algorithm;
-    balancer.env = &caller->env;
+    weir_balancer_options const balancer = caller_balancer_options(caller, options);
     int result = caller_try_parts(caller, options);
     if (result == WEIR_OK)
         result = weir_limiter_create(&caller->limiter, &limiter);
@@ -102,7 +115,6 @@ int weir_caller_create(weir_caller **out, const weir_caller_options *options)
     if (caller == NULL)
         return WEIR_ENOMEM;
     caller->env = env;
-    caller->algorithm = loaded.algorithm;
     caller->on_event = loaded.on_event;
     caller->user = loaded.user;
     atomic_store(&caller->next_rest_ns, WEIR_NEVER);
@@ -145,6 +157,7 @@ static int caller_put_in_force(weir_caller *caller, const weir_caller_options *o
 {
     weir_limiter_options const limiter = caller_limiter_options(caller, options);
     weir_breaker_options const breaker = caller_breaker_options(caller, options);
+    weir_balancer_options const balancer = caller_balancer_options(caller, options);
     weir__caller_policy *const policy = caller_policy_new(caller, options);
     int result = policy != NULL ? WEIR_OK : WEIR_ENOMEM;
     weir__slot *slot;
@@ -152,11 +165,15 @@ static int caller_put_in_force(weir_caller *caller, const weir_caller_options *o
         result = weir_breaker_update(slot->breaker, &breaker);
     if (result == WEIR_OK)
         result = weir_limiter_update(caller->limiter, &limiter);
+    if (result == WEIR_OK)
+        result = weir_balancer_configure(caller->balancer, &balancer);
     if (result != WEIR_OK) {
         weir__free(&caller->env, policy, sizeof *policy);
         return result;
     }
     caller->breaker_options = breaker;
+    if (options->breaker == NULL)
+        weir__caller_wake_all(caller); /* No breaker keeps a member out any more. */
     weir__snapshot_set(&caller->policy, &policy->version);
     return WEIR_OK;
 }
@@ -164,7 +181,7 @@ static int caller_put_in_force(weir_caller *caller, const weir_caller_options *o
 int weir_caller_update(weir_caller *caller, const weir_caller_options *options)
 {
     weir_caller_options loaded;
-    if (caller_load(&loaded, options) || loaded.algorithm != caller->algorithm)
+    if (caller_load(&loaded, options))
         return WEIR_EINVAL;
     int result = caller_try_parts(caller, &loaded);
     if (result != WEIR_OK)

@@ -39,6 +39,15 @@ void weir__caller_wake(weir_caller *caller, uint64_t now_ns)
     pthread_mutex_unlock(&caller->lock);
 }
 
+void weir__caller_wake_all(weir_caller *caller)
+{
+    weir__slot *slot;
+    for (size_t i = 0; (slot = weir__map_next(&caller->slots, &i)) != NULL;)
+        if (slot->rest.place != 0)
+            (void)weir__heap_set(&caller->rests, &slot->rest, 0); /* Moves it: cannot fail. */
+    caller_note_next_rest(caller);
+}
+
 /* Lock held. Of a slot that has left, the id may be another's by now. */
 static bool slot_in_set(const weir__slot *slot)
 {

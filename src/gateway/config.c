@@ -170,6 +170,7 @@ static int config_add_service(weir__config_line *line)
     }
     config->services[config->service_count++] = (weir__service_config){
         .name = name,
+        .balancer = WEIR_BALANCER_OPTIONS_INIT,
         .limiter = WEIR_LIMITER_OPTIONS_INIT,
         .breaker = WEIR_BREAKER_OPTIONS_INIT,
         .retry = WEIR_RETRY_OPTIONS_INIT,

@@ -11,7 +11,7 @@
 
 typedef struct weir__service_config {
     char *name, *route;
-    weir_balancer_algorithm algorithm;
+    weir_balancer_options balancer;
     weir_member *members; /* Strings in the config's text. */
     size_t member_count, member_capacity;
     weir_limiter_options limiter;

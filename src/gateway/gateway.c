@@ -42,7 +42,7 @@ weir__service *weir__gateway_route(const weir_gateway *gateway, weir_http_slice 
 static weir_caller_options service_options(const weir_env *env, const weir__service_config *config)
 {
     weir_caller_options options = WEIR_CALLER_OPTIONS_INIT;
-    options.algorithm = config->algorithm;
+    options.balancer = &config->balancer;
     options.limiter = config->limited ? &config->limiter : NULL;
     options.breaker = config->guarded ? &config->breaker : NULL;
     options.retry = config->retried ? &config->retry : NULL;
@@ -79,7 +79,6 @@ static int service_new(weir__service **out, const weir_env *env, const weir__ser
         return WEIR_ENOMEM;
     weir_caller_options const options = service_options(env, config);
     service->users = 1;
-    service->algorithm = config->algorithm;
     service_set_times(service, config);
     int result = service_set_text(env, service, config);
     if (result == WEIR_OK)
@@ -123,8 +122,7 @@ static int services_new(weir__service ***out, const weir_env *env,
 static weir__service *gateway_find(const weir_gateway *gateway, const weir__service *like)
 {
     for (size_t i = 0; i < gateway->service_count; i++)
-        if (strcmp(gateway->services[i]->name, like->name) == 0 &&
-            gateway->services[i]->algorithm == like->algorithm)
+        if (strcmp(gateway->services[i]->name, like->name) == 0)
             return gateway->services[i];
     return NULL;
 }

@@ -24,7 +24,6 @@ typedef struct weir__answers {
 typedef struct weir__service {
     char *name, *route; /* One allocation, name first. */
     size_t text_size;
-    weir_balancer_algorithm algorithm;
     weir_caller *caller;
     uint32_t connect_ms, timeout_ms;
     uint64_t users; /* The gateway's table, and requests in progress. */

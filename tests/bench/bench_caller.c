@@ -39,7 +39,9 @@ int main(void)
     options.retry = &retry;
     options.timeout_ns = 1000000000;
     options.attempt_timeout_ns = 300000000;
-    options.algorithm = WEIR_LEAST_REQUEST;
+    weir_balancer_options balancer = WEIR_BALANCER_OPTIONS_INIT;
+    balancer.algorithm = WEIR_LEAST_REQUEST;
+    options.balancer = &balancer;
     options.on_event = count_event;
     options.user = counts;
     for (int i = 0; i < 100; i++) {

@@ -37,6 +37,7 @@ struct world {
     weir_caller *caller;
     weir_sim_service *services[MEMBERS];
     char ids[MEMBERS][8];
+    weir_balancer_options balancer;
     weir_limiter_options limiter;
     weir_breaker_options breaker;
     weir_retry_options retry;
@@ -327,7 +328,9 @@ static void draw_options(world *w)
     w->retry.base_ns = between(w, 0, 10 * MS);
     w->retry.cap_ns = between(w, 10 * MS, 50 * MS);
     w->options = (weir_caller_options)WEIR_CALLER_OPTIONS_INIT;
-    w->options.algorithm = (weir_balancer_algorithm)below(w, WEIR_LEAST_REQUEST + 1);
+    w->balancer = (weir_balancer_options)WEIR_BALANCER_OPTIONS_INIT;
+    w->balancer.algorithm = (weir_balancer_algorithm)below(w, WEIR_LEAST_REQUEST + 1);
+    w->options.balancer = &w->balancer;
     w->options.limiter = &w->limiter;
     w->options.breaker = &w->breaker;
     w->options.retry = &w->retry;
