@@ -21,9 +21,11 @@ typedef struct stress {
 static void *call_often(void *arg)
 {
     stress *const s = arg;
+    weir_pick_options options = {.excluded_count = 0};
     for (int i = 0; i < CALLS; i++) {
         weir_pick pick;
-        if (weir_balancer_pick(s->balancer, NULL, &pick) == WEIR_OK) {
+        options.hash = (uint64_t)i; /* For the kinds that choose by it. */
+        if (weir_balancer_pick(s->balancer, &options, &pick) == WEIR_OK) {
             atomic_fetch_add(&s->picked, 1);
             int const member = pick.member->id[0] - 'a';
             int const now = atomic_fetch_add(&s->in_flight[member], 1) + 1;
@@ -72,6 +74,7 @@ static void every_call_is_counted_once(weir_balancer_algorithm algorithm, uint32
     weir_balancer_options options = WEIR_BALANCER_OPTIONS_INIT;
     pthread_t threads[THREADS];
     options.algorithm = algorithm;
+    options.load_factor_percent = 125;
     assert_int_equal(weir_balancer_create(&s.balancer, &options), WEIR_OK);
     set_members(&s, 1, max_in_flight);
     for (int i = 0; i < THREADS; i++)
@@ -115,6 +118,30 @@ static void least_request_counts_every_call_once(void **state)
 {
     (void)state;
     every_call_is_counted_once(WEIR_LEAST_REQUEST, 0);
+}
+
+static void ketama_counts_every_call_once(void **state)
+{
+    (void)state;
+    every_call_is_counted_once(WEIR_KETAMA, 0);
+}
+
+static void maglev_counts_every_call_once(void **state)
+{
+    (void)state;
+    every_call_is_counted_once(WEIR_MAGLEV, 0);
+}
+
+static void rendezvous_counts_every_call_once(void **state)
+{
+    (void)state;
+    every_call_is_counted_once(WEIR_RENDEZVOUS, 0);
+}
+
+static void jump_counts_every_call_once(void **state)
+{
+    (void)state;
+    every_call_is_counted_once(WEIR_JUMP, 0);
 }
 
 static void a_limit_of_calls_in_flight_is_never_exceeded(void **state)
@@ -161,6 +188,10 @@ int main(void)
         cmocka_unit_test(round_robin_counts_every_call_once),
         cmocka_unit_test(smooth_weighted_counts_every_call_once),
         cmocka_unit_test(least_request_counts_every_call_once),
+        cmocka_unit_test(ketama_counts_every_call_once),
+        cmocka_unit_test(maglev_counts_every_call_once),
+        cmocka_unit_test(rendezvous_counts_every_call_once),
+        cmocka_unit_test(jump_counts_every_call_once),
         cmocka_unit_test(a_limit_of_calls_in_flight_is_never_exceeded),
         cmocka_unit_test(turns_are_shared_out_exactly_between_threads),
     };

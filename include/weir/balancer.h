@@ -210,7 +210,10 @@ typedef struct weir_balancer_options {
     uint64_t decay_ns;           /**< PEAK_EWMA: time constant of the average, >= 1. */
     uint64_t failure_latency_ns; /**< A failure is charged at least this, or twice the average. */
     uint32_t table_size;         /**< MAGLEV: a prime, 2..5,000,011. */
-    uint32_t ring_min, ring_max; /**< KETAMA: points of the ring, 1..8,388,608. */
+    /** KETAMA: points of the ring. ring_min 1..ring_max is Envoy's minimum_ring_size; 0 = 160 for
+        a member of the least weight, all halved until that is the mean at most. ring_max is
+        1..8,388,608. A point takes 13 bytes. */
+    uint32_t ring_min, ring_max;
     /** Hash kinds: no member above this share of the mean load per weight: 100..1000; 0 = off.
         (Mirrokni et al., "Consistent hashing with bounded loads", 2016.) */
     uint32_t load_factor_percent;
@@ -255,7 +258,7 @@ typedef struct weir_balancer_options {
     {                                                                                              \
         .struct_size = sizeof(weir_balancer_options), .algorithm = WEIR_ROUND_ROBIN, .choices = 2, \
         .bias = 1.0, .decay_ns = UINT64_C(10000000000),                                            \
-        .failure_latency_ns = UINT64_C(1000000000), .table_size = 65537, .ring_min = 1024,         \
+        .failure_latency_ns = UINT64_C(1000000000), .table_size = 65537, .ring_min = 0,            \
         .ring_max = 8388608, .load_factor_percent = 0, .overprovisioning_percent = 140,            \
         .panic_percent = 50, .zone = NULL, .selectors = NULL, .selector_count = 0, .aperture = 0,  \
         .aperture_seed = 0, .slow_start_ns = 0, .slow_start_aggression = 1.0,                      \

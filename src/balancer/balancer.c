@@ -77,6 +77,21 @@ static weir__record *balancer_search(weir_balancer *balancer, weir__level *level
     return NULL;
 }
 
+/* A bound on loads never sends calls to another level: where all are above it, it gives way. */
+static weir__record *balancer_search_level(weir_balancer *balancer, weir__level *level,
+                                           weir__choice *choice)
+{
+    weir__record *chosen = balancer_search(balancer, level, choice);
+    if (chosen != NULL || choice->overloaded == 0)
+        return chosen;
+    weir__choice unbounded = *choice;
+    unbounded.bounded = false;
+    chosen = balancer_search(balancer, level, &unbounded);
+    choice->excluded = unbounded.excluded;
+    choice->saturated = unbounded.saturated;
+    return chosen;
+}
+
 /* The level whose turn it is: by key, so that a key keeps its level, or by chance. */
 static weir__level *balancer_level(weir_balancer *balancer, const weir__set *set,
                                    const weir__choice *choice)
@@ -96,13 +111,13 @@ static weir__record *balancer_search_set(weir_balancer *balancer, const weir__se
                                          weir__choice *choice, weir__level **from)
 {
     weir__level *const drawn = *from = balancer_level(balancer, set, choice);
-    weir__record *chosen = balancer_search(balancer, drawn, choice);
+    weir__record *chosen = balancer_search_level(balancer, drawn, choice);
     for (uint32_t i = 0; chosen == NULL && i < set->level_count; i++) {
         weir__choice next = *choice;
         *from = &set->levels[i];
         if (*from == drawn)
             continue;
-        chosen = balancer_search(balancer, *from, &next);
+        chosen = balancer_search_level(balancer, *from, &next);
         choice->excluded += chosen == NULL ? next.excluded : 0;
         choice->saturated += chosen == NULL ? next.saturated : 0;
         choice->overloaded += chosen == NULL ? next.overloaded : 0;
@@ -154,10 +169,6 @@ static int balancer_choose(weir_balancer *balancer, const weir__table *table, we
     if (course->set->level_count == 0)
         return WEIR_EDOWN;
     *chosen = balancer_search_set(balancer, course->set, choice, &course->level);
-    if (*chosen == NULL && choice->overloaded > 0) {
-        choice->bounded = false;
-        *chosen = balancer_search_set(balancer, course->set, choice, &course->level);
-    }
     if (*chosen != NULL)
         return WEIR_OK;
     return choice->saturated > 0 ? WEIR_ESATURATED : WEIR_EDOWN;

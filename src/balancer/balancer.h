@@ -7,12 +7,14 @@
  *     level (levels.c)   members of a set with one priority and zone, and their share of calls
  *       plan             what the algorithm made of these members; shared while they are the same
  *
- *   turns.c draws.c tree.c locality.c ...    the algorithms: each a weir__kind
+ *   turns.c draws.c tree.c locality.c hashing.c   the algorithms: each a weir__kind
  */
 #ifndef WEIR_SRC_BALANCER_BALANCER_H
 #define WEIR_SRC_BALANCER_BALANCER_H
 
 #include <weir/balancer.h>
+
+#include "balancer/rendezvous.h"
 
 #include "base/map.h"
 #include "base/rng.h"
@@ -89,6 +91,8 @@ typedef struct weir__config {
 typedef struct weir__plan {
     uint32_t refs; /* Levels. Under the lock. */
     size_t bytes;
+    /* Frees what it holds beside its block; or NULL. */
+    void (*dispose)(const weir_env *env, struct weir__plan *plan);
 } weir__plan;
 
 /* Members of one priority, and maybe of one zone, of one set. */
@@ -146,10 +150,11 @@ typedef struct weir__choice {
     const weir_pick_options *options;
     const weir__config *config;
     uint64_t now_ns;
-    uint64_t hash;      /* Of the call, never 0 for hash kinds. */
-    uint64_t cursor[2]; /* Of a hash kind, between attempts in a level. */
-    uint32_t attempt;   /* Which candidate of the level this is. */
-    bool bounded;       /* load_factor_percent applies. */
+    uint64_t hash;              /* Of the call, never 0 for hash kinds. */
+    uint32_t attempt;           /* Which candidate of the level this is. */
+    uint32_t point;             /* KETAMA: of the candidate before. */
+    weir__rendezvous_rank rank; /* RENDEZVOUS: likewise. */
+    bool bounded;               /* load_factor_percent applies. */
     size_t excluded, saturated, overloaded;
 } weir__choice;
 
@@ -200,7 +205,9 @@ extern const weir__kind *const weir__kinds[WEIR__KIND_COUNT]; /* By weir_balance
 extern const weir__kind weir__kind_round_robin, weir__kind_smooth_weighted,
     weir__kind_earliest_deadline, weir__kind_static_stride, weir__kind_first; /* turns.c */
 extern const weir__kind weir__kind_random, weir__kind_least_request,
-    weir__kind_peak_ewma;                             /* draws.c */
+    weir__kind_peak_ewma; /* draws.c */
+extern const weir__kind weir__kind_ketama, weir__kind_maglev, weir__kind_rendezvous,
+    weir__kind_jump;                                  /* hashing.c */
 extern const weir__kind weir__kind_least_connections; /* tree.c */
 extern const weir__kind weir__kind_locality_aware;    /* locality.c */
 

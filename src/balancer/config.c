@@ -1,23 +1,14 @@
 #include "balancer/balancer.h"
 
+#include "balancer/ketama.h"
+#include "balancer/maglev.h"
+
 #include "base/real.h"
 
 #include <string.h>
 
-#define CONFIG_MAX_SELECTORS  8
-#define CONFIG_MAX_KEYS       8
-#define CONFIG_MAX_TABLE_SIZE UINT32_C(5000011)
-#define CONFIG_MAX_RING_SIZE  UINT32_C(8388608)
-
-static bool config_is_prime(uint32_t number)
-{
-    if (number < 2)
-        return false;
-    for (uint32_t i = 2; i <= number / i; i++)
-        if (number % i == 0)
-            return false;
-    return true;
-}
+#define CONFIG_MAX_SELECTORS 8
+#define CONFIG_MAX_KEYS      8
 
 /* False for what is not a number, too. */
 static bool config_within(double value, double least, double most)
@@ -29,8 +20,8 @@ static bool config_algorithm_valid(const weir_balancer_options *o)
 {
     return (int)o->algorithm >= 0 && (int)o->algorithm < WEIR__KIND_COUNT && o->choices >= 2 &&
            o->choices <= 10 && config_within(o->bias, 0, 10) && o->decay_ns >= 1 &&
-           o->table_size <= CONFIG_MAX_TABLE_SIZE && config_is_prime(o->table_size) &&
-           o->ring_min >= 1 && o->ring_min <= o->ring_max && o->ring_max <= CONFIG_MAX_RING_SIZE &&
+           weir__maglev_fits(o->table_size) && o->ring_min <= o->ring_max && o->ring_max >= 1 &&
+           o->ring_max <= WEIR__KETAMA_MAX_SIZE &&
            (o->load_factor_percent == 0 ||
             (o->load_factor_percent >= 100 && o->load_factor_percent <= 1000));
 }

@@ -9,8 +9,6 @@ typedef struct weir__hashed {
     const char *key; /* Unique among the members. */
     size_t key_size;
     uint32_t weight; /* 0 = none of the table is its. */
-    bool usable;     /* Otherwise none of the table is its, and others' parts stay as they are
-                        where the kind can do that: ketama, rendezvous and jump. */
 } weir__hashed;
 
 /* No member. */

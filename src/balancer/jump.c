@@ -36,7 +36,7 @@ int weir__jump_build(weir__jump *jump, const weir_env *env, const weir__hashed *
     for (size_t i = 0, at = 0; i < count; i++) {
         if (members[i].weight == 0)
             continue;
-        jump->owners[at] = members[i].usable ? (uint32_t)i : WEIR__NOBODY;
+        jump->owners[at] = (uint32_t)i;
         jump->total += members[i].weight / divisor;
         if (weighted)
             jump->ends[at] = jump->total;

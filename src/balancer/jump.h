@@ -1,8 +1,7 @@
 /*
  * Jump consistent hash (Lamping and Veach, 2014) over the members in the order given: no table to
  * speak of, and even to the last hash. A member at the end comes or goes with its own hashes only;
- * one taken out of the middle moves others too, so give members in an order that only grows. A
- * member that is not usable keeps its place: its hashes alone go to others.
+ * one taken out of the middle moves others too, so give members in an order that only grows.
  */
 #ifndef WEIR_SRC_BALANCER_JUMP_H
 #define WEIR_SRC_BALANCER_JUMP_H
@@ -12,7 +11,7 @@
 /* The buckets 0 .. total - 1 are dealt out in order, weight / their greatest divisor to each. */
 typedef struct weir__jump {
     uint64_t *ends;   /* Of each member's buckets; NULL if each has one. */
-    uint32_t *owners; /* Of each place with buckets: the member, or WEIR__NOBODY if not usable. */
+    uint32_t *owners; /* Of each place with buckets: the member. */
     uint64_t total;
     uint32_t count;
 } weir__jump;

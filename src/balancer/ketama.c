@@ -53,7 +53,7 @@ static void ketama_count_as_envoy(const weir__hashed *members, size_t count, uin
 static void ketama_count_each(const weir__hashed *members, size_t count, uint32_t max,
                               uint32_t *points)
 {
-    uint64_t sum, most = 2 * WEIR__KETAMA_POINTS * count;
+    uint64_t sum, most = WEIR__KETAMA_POINTS * count;
     uint64_t const least = ketama_least_weight(members, count, &sum);
     unsigned halved = 0;
     if (most > max)
@@ -181,8 +181,7 @@ static int ketama_fill(weir__ketama *ring, const weir_env *env, const weir__hash
         return WEIR_ENOMEM;
     ketama_mark *end = marks;
     for (uint32_t i = 0; i < count; i++)
-        if (members[i].usable)
-            end = ketama_mark_member(end, &members[i], i, points[i], name);
+        end = ketama_mark_member(end, &members[i], i, points[i], name);
     ketama_sort(ring, marks);
     *end =
         (ketama_mark){.hash = UINT64_MAX, .owner = ring->size > 0 ? marks[0].owner : WEIR__NOBODY};
@@ -212,7 +211,7 @@ int weir__ketama_build(weir__ketama *ring, const weir_env *env, const weir__hash
     else
         ketama_count_each(members, count, max, points);
     for (size_t i = 0; i < count; i++)
-        size += members[i].usable ? points[i] : 0;
+        size += points[i];
     int result = ketama_allocate(ring, env, (uint32_t)size);
     if (result == WEIR_OK) {
         result = ketama_fill(ring, env, members, count, points, (char *)(points + count));

@@ -28,9 +28,9 @@ typedef struct weir__ketama {
  * min > 0: Envoy's ring with these bounds of its size, at most WEIR__KETAMA_MAX_SIZE: all members
  * together have least share * min points, rounded up to a whole number for the member of the least
  * share. min 0: WEIR__KETAMA_POINTS for a member of the least weight, for others in proportion;
- * all halved until there are at most twice as many for each in the mean, and at most max. So the
- * points of one hardly depend on who else there is, and with equal weights not at all. Both count
- * members that are not usable: who is flagged moves no hash of others. WEIR_OK or WEIR_ENOMEM.
+ * all halved until the mean is no more than that, and the sum no more than max. So the
+ * points of one hardly depend on who else there is, and with equal weights not at all. WEIR_OK or
+ * WEIR_ENOMEM.
  */
 int weir__ketama_build(weir__ketama *ring, const weir_env *env, const weir__hashed *members,
                        size_t count, uint32_t min, uint32_t max);

@@ -12,6 +12,10 @@ const weir__kind *const weir__kinds[WEIR__KIND_COUNT] = {
     [WEIR_LEAST_CONNECTIONS] = &weir__kind_least_connections,
     [WEIR_PEAK_EWMA] = &weir__kind_peak_ewma,
     [WEIR_LOCALITY_AWARE] = &weir__kind_locality_aware,
+    [WEIR_KETAMA] = &weir__kind_ketama,
+    [WEIR_MAGLEV] = &weir__kind_maglev,
+    [WEIR_RENDEZVOUS] = &weir__kind_rendezvous,
+    [WEIR_JUMP] = &weir__kind_jump,
     [WEIR_FIRST] = &weir__kind_first,
 };
 

@@ -343,8 +343,11 @@ void weir__levels_free(weir_balancer *balancer, weir__set *set)
         weir__level *const level = &set->levels[i];
         weir__free(env, level->ready,
                    level->room * (sizeof(weir__record *) + 2 * sizeof(uint32_t)));
-        if (level->plan != NULL && --level->plan->refs == 0)
+        if (level->plan != NULL && --level->plan->refs == 0) {
+            if (level->plan->dispose != NULL)
+                level->plan->dispose(env, level->plan);
             weir__free(env, level->plan, level->plan->bytes);
+        }
     }
     if (set->levels != NULL)
         weir__free(env, set->levels, (set->level_room + 1) * sizeof *set->levels);

@@ -52,9 +52,9 @@ static uint64_t maglev_next_round(const maglev_filler *filler, uint64_t round)
     return next;
 }
 
-/* Rounds in which nobody is due are skipped: they are many beside one heavy member. */
-static void maglev_fill_weighted(weir__maglev *table, maglev_filler *fillers, size_t count,
-                                 double most, weir__heap *turns)
+/* Rounds in which nobody is due are skipped: they are many beside a few heavy members. */
+static void maglev_fill_by_heap(weir__maglev *table, maglev_filler *fillers, size_t count,
+                                double most, weir__heap *turns)
 {
     for (size_t i = 0; i < count; i++)
         (void)weir__heap_set_ranked(turns, &fillers[i].turn, 1, i); /* Reserved: cannot fail. */
@@ -68,13 +68,20 @@ static void maglev_fill_weighted(weir__maglev *table, maglev_filler *fillers, si
     }
 }
 
-static void maglev_fill_equal(weir__maglev *table, maglev_filler *fillers, size_t count)
+/* The same, asking everyone in every round: faster while most of them are due. */
+static void maglev_fill_by_rounds(weir__maglev *table, maglev_filler *fillers, size_t count,
+                                  double most)
 {
-    size_t next = 0;
-    for (uint32_t filled = 0; filled < table->size; filled++) {
-        maglev_take(table, &fillers[next]);
-        next = next + 1 < count ? next + 1 : 0;
-    }
+    uint32_t filled = 0;
+    for (uint64_t round = 1; filled < table->size; round++)
+        for (size_t i = 0; i < count && filled < table->size; i++) {
+            maglev_filler *const filler = &fillers[i];
+            if ((double)round * filler->weight < filler->target)
+                continue;
+            filler->target += most;
+            maglev_take(table, filler);
+            filled++;
+        }
 }
 
 static size_t maglev_prepare(maglev_filler *fillers, const weir__hashed *members, size_t count,
@@ -83,7 +90,7 @@ static size_t maglev_prepare(maglev_filler *fillers, const weir__hashed *members
     size_t used = 0;
     for (size_t i = 0; i < count; i++) {
         const weir__hashed *const member = &members[i];
-        if (!member->usable || member->weight == 0)
+        if (member->weight == 0)
             continue;
         fillers[used++] = (maglev_filler){
             .member = member,
@@ -99,25 +106,24 @@ static size_t maglev_prepare(maglev_filler *fillers, const weir__hashed *members
 static int maglev_fill(weir__maglev *table, const weir_env *env, maglev_filler *fillers,
                        size_t used)
 {
-    uint64_t sum = 0;
-    uint32_t most = 0, least = UINT32_MAX;
+    uint64_t sum = 0, heaviest = 0;
     for (size_t i = 0; i < used; i++) {
-        uint32_t const weight = fillers[i].member->weight;
+        uint64_t const weight = fillers[i].member->weight;
         sum += weight;
-        most = weight > most ? weight : most;
-        least = weight < least ? weight : least;
-    }
-    if (most == least) {
-        maglev_fill_equal(table, fillers, used);
-        return WEIR_OK;
+        heaviest = weight > heaviest ? weight : heaviest;
     }
     for (size_t i = 0; i < used; i++)
         fillers[i].weight = fillers[i].member->weight / (double)sum;
+    double const most = (double)heaviest / (double)sum;
+    if (heaviest * used <= 8 * sum) {
+        maglev_fill_by_rounds(table, fillers, used, most);
+        return WEIR_OK;
+    }
     weir__heap turns;
     weir__heap_init(&turns, env);
     int const result = weir__heap_reserve(&turns, used);
     if (result == WEIR_OK)
-        maglev_fill_weighted(table, fillers, used, most / (double)sum, &turns);
+        maglev_fill_by_heap(table, fillers, used, most, &turns);
     weir__heap_free(&turns);
     return result;
 }

@@ -18,7 +18,7 @@ typedef struct weir__maglev {
 
 bool weir__maglev_fits(uint64_t size); /* A prime from 2 to WEIR__MAGLEV_MAX_SIZE. */
 
-/* Of the usable members; size fits. With fewer entries than members, some have none. */
+/* Size fits. With fewer entries than members, some have none. */
 int weir__maglev_build(weir__maglev *table, const weir_env *env, const weir__hashed *members,
                        size_t count, uint32_t size); /* WEIR_OK or WEIR_ENOMEM. */
 void weir__maglev_free(weir__maglev *table, const weir_env *env);

@@ -60,7 +60,7 @@ int weir__rendezvous_build(weir__rendezvous *draw, const weir_env *env, const we
     if (sorted == NULL)
         return WEIR_ENOMEM;
     for (size_t i = 0; i < count; i++)
-        if (members[i].usable && members[i].weight > 0)
+        if (members[i].weight > 0)
             sorted[draw->count++] = &members[i];
     qsort(sorted, draw->count, sizeof(const weir__hashed *), rendezvous_compare);
     int const result = draw->count > 0 ? rendezvous_fill(draw, env, members, sorted) : WEIR_OK;

@@ -16,7 +16,7 @@ typedef struct weir__rendezvous_class {
 } weir__rendezvous_class;
 
 typedef struct weir__rendezvous {
-    uint64_t *seeds;  /* XXH64 of the keys of the usable members, the heaviest first. */
+    uint64_t *seeds;  /* XXH64 of the keys, those of the heaviest first. */
     uint32_t *owners; /* Which members these are. */
     weir__rendezvous_class *classes;
     uint32_t count, class_count;

@@ -115,26 +115,6 @@ static void losing_the_last_moves_its_hashes_alone(void **state)
     drop(&less);
 }
 
-static void a_flag_in_the_middle_moves_its_hashes_alone(void **state)
-{
-    (void)state;
-    hashed_members_fill(&members, "m", 0, 50);
-    weir__jump before = build(50);
-    members.of[20].usable = false;
-    weir__jump after = build(50);
-    unsigned landed = 0;
-    for (uint64_t hash = 0; hash < 20000; hash++) {
-        uint32_t const was = weir__jump_to(&before, hash), is = weir__jump_to(&after, hash);
-        assert_int_equal(is, was == 20 ? WEIR__NOBODY : was);
-        if (was == 20)
-            landed += weir__jump_attempt(&after, hash, 1) != WEIR__NOBODY;
-    }
-    assert_true(landed > 20000 / 50 / 2);
-    weir_env const env = fake_env_hooks(&fake);
-    weir__jump_free(&before, &env);
-    drop(&after);
-}
-
 static void attempts_spread_over_all(void **state)
 {
     (void)state;
@@ -168,7 +148,6 @@ int main(void)
         cmocka_unit_test(equal_members_have_equal_parts),
         cmocka_unit_test(weights_are_buckets),
         cmocka_unit_test(losing_the_last_moves_its_hashes_alone),
-        cmocka_unit_test(a_flag_in_the_middle_moves_its_hashes_alone),
         cmocka_unit_test(attempts_spread_over_all),
         cmocka_unit_test(without_members_there_is_nobody),
     };

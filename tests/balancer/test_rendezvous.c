@@ -78,7 +78,7 @@ static void losing_one_moves_its_hashes_alone(void **state)
         for (size_t i = 0; i < 100; i += 3)
             members.of[i].weight = heavy;
         weir__rendezvous before = build(100);
-        members.of[37].usable = false;
+        members.of[37].weight = 0;
         weir__rendezvous after = build(100);
         for (uint64_t hash = 0; hash < 20000; hash++) {
             uint32_t const was = weir__rendezvous_first(&before, hash);
@@ -110,8 +110,10 @@ static void more_weight_loses_nothing(void **state)
 }
 
 /* The next best is who would win if those before were not there. */
-static void expect_ranks(size_t count)
+static void expect_ranks(size_t count, uint32_t most)
 {
+    for (size_t i = 0; i < count; i++)
+        members.of[i].weight = (uint32_t)(1 + i % most);
     weir__rendezvous const all = build(count);
     for (uint64_t hash = 0; hash < 50; hash++) {
         weir__rendezvous_rank rank = {.begun = false};
@@ -119,13 +121,13 @@ static void expect_ranks(size_t count)
             weir__rendezvous left = build(count);
             uint32_t const next = weir__rendezvous_next(&all, hash, &rank);
             assert_int_equal(next, weir__rendezvous_first(&left, hash));
-            members.of[next].usable = false;
+            members.of[next].weight = 0;
             weir_env const env = fake_env_hooks(&fake);
             weir__rendezvous_free(&left, &env);
         }
         assert_int_equal(weir__rendezvous_next(&all, hash, &rank), WEIR__NOBODY);
         for (size_t i = 0; i < count; i++)
-            members.of[i].usable = true;
+            members.of[i].weight = (uint32_t)(1 + i % most);
     }
     weir__rendezvous gone = all;
     drop(&gone);
@@ -135,10 +137,8 @@ static void ranks_all_members_once(void **state)
 {
     (void)state;
     hashed_members_fill(&members, "m", 0, 20);
-    expect_ranks(20);
-    for (size_t i = 0; i < 20; i++)
-        members.of[i].weight = (uint32_t)(1 + i % 7);
-    expect_ranks(20);
+    expect_ranks(20, 1);
+    expect_ranks(20, 7);
 }
 
 static void equal_weights_win_alike_whatever_they_are(void **state)
@@ -148,7 +148,7 @@ static void equal_weights_win_alike_whatever_they_are(void **state)
     weir__rendezvous ones = build(30);
     for (size_t i = 0; i < 30; i++)
         members.of[i].weight = 7;
-    members.of[30] = (weir__hashed){.key = "none", .key_size = 4, .weight = 0, .usable = true};
+    members.of[30] = (weir__hashed){.key = "none", .key_size = 4, .weight = 0};
     weir__rendezvous sevens = build(31);
     for (uint64_t hash = 0; hash < 1000; hash++)
         assert_int_equal(weir__rendezvous_first(&ones, hash),
@@ -162,8 +162,7 @@ static void without_members_there_is_nobody(void **state)
 {
     (void)state;
     hashed_members_fill(&members, "m", 0, 2);
-    members.of[0].usable = false;
-    members.of[1].weight = 0;
+    members.of[0].weight = members.of[1].weight = 0;
     weir__rendezvous draw = build(2);
     weir__rendezvous_rank rank = {.begun = false};
     assert_int_equal(weir__rendezvous_first(&draw, 1), WEIR__NOBODY);

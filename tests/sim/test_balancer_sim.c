@@ -121,6 +121,7 @@ static void step_pick(world *w)
             excluded[options.excluded_count] = w->held[below(w, w->holding)].pick.member;
     if (below(w, 2) == 0)
         options.explain = &explanation;
+    options.hash = below(w, 20);
     int const result = weir_balancer_pick(w->balancer, &options, &pick);
     SEED_CHECK(result == expected_result(w, &options, &priority));
     SEED_CHECK((pick.member != NULL) == (result == WEIR_OK));
@@ -259,6 +260,10 @@ static const weir_balancer_algorithm any[] = {WEIR_ROUND_ROBIN,
                                               WEIR_LEAST_CONNECTIONS,
                                               WEIR_PEAK_EWMA,
                                               WEIR_LOCALITY_AWARE,
+                                              WEIR_KETAMA,
+                                              WEIR_MAGLEV,
+                                              WEIR_RENDEZVOUS,
+                                              WEIR_JUMP,
                                               WEIR_FIRST};
 /* Those whose shares are known while all calls take as long. */
 static const weir_balancer_algorithm calm[] = {WEIR_ROUND_ROBIN, WEIR_SMOOTH_WEIGHTED, WEIR_RANDOM,
@@ -278,6 +283,9 @@ static void begin(world *w, uint64_t seed, const weir_balancer_algorithm *kinds,
     weir_balancer_options options = WEIR_BALANCER_OPTIONS_INIT;
     options.algorithm = w->algorithm = kinds[below(w, count)];
     options.overprovisioning_percent = WEIR_NO_SPILL;
+    options.table_size = 251; /* As small as will do: tables are made often. */
+    options.ring_min = 64;
+    options.load_factor_percent = below(w, 2) == 0 ? 0 : (uint32_t)(100 + below(w, 100));
     options.panic_percent = 0;
     options.env = &env;
     SEED_CHECK(weir_balancer_create(&w->balancer, &options) == WEIR_OK);

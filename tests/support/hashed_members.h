@@ -1,4 +1,4 @@
-/* Members for hash tables: keys "<prefix><number>", weight 1, usable. */
+/* Members for hash tables: keys "<prefix><number>", weight 1. */
 #ifndef WEIR_TEST_HASHED_MEMBERS_H
 #define WEIR_TEST_HASHED_MEMBERS_H
 
@@ -24,8 +24,7 @@ static inline void hashed_members_fill(hashed_members *members, const char *pref
                        first + (unsigned)i);
         members->of[i] = (weir__hashed){.key = members->keys[i],
                                         .key_size = strlen(members->keys[i]),
-                                        .weight = 1,
-                                        .usable = true};
+                                        .weight = 1};
     }
 }
 
