@@ -19,7 +19,17 @@ bool weir__excluded(const weir_pick_options *options, const weir__record *record
     return false;
 }
 
-/* Above its share of all calls in flight, this one included: ceil(all * weight / weights * factor).
+/* What a pick came to, beside its member. */
+typedef struct balancer_course {
+    const weir__set *set;
+    weir__level *level;
+    bool bounded; /* load_factor_percent applies. */
+    bool sticky, throttled;
+    size_t excluded, saturated, overloaded;
+} balancer_course;
+
+/*
+ * Above its share of all calls in flight, this one included: ceil(all * weight / weights * factor).
  */
 static bool balancer_overloaded(weir_balancer *balancer, const weir__level *level,
                                 const weir__choice *choice, weir__record *record)
@@ -27,68 +37,79 @@ static bool balancer_overloaded(weir_balancer *balancer, const weir__level *leve
     uint64_t const all = atomic_load_explicit(&balancer->in_flight, memory_order_relaxed) + 1;
     double const mean = (double)all * weir__record_share(record) / (double)level->share_sum;
     double const bound = mean * choice->config->options.load_factor_percent / 100.0;
-    return (double)weir__record_in_flight(record) >= bound + 1; /* Our call is counted in. */
+    return weir__record_in_flight(record) >= bound + 1; /* Our call is counted in. */
+}
+
+/* Counts the call in, unless the member is full; then false. */
+static inline bool balancer_count_in(weir__record *record)
+{
+    atomic_fetch_add_explicit(&record->calls, 1, memory_order_relaxed);
+    if (WEIR__LIKELY(record->max_in_flight == 0) ||
+        weir__record_in_flight(record) <= record->max_in_flight)
+        return true;
+    atomic_fetch_sub_explicit(&record->calls, 1, memory_order_release);
+    return false;
 }
 
 /* Counts the call in, unless the member must not or cannot take it. */
-static inline bool balancer_try(weir_balancer *balancer, const weir__level *level,
-                                weir__choice *choice, weir__record *record)
+static bool balancer_try(weir_balancer *balancer, const weir__level *level,
+                         const weir__choice *choice, balancer_course *course, weir__record *record)
 {
-    const weir_pick_options *const options = choice->options;
     uint32_t const flags = atomic_load_explicit(&record->flags, memory_order_relaxed);
-    if (WEIR__UNLIKELY(flags != 0) && (flags & ~level->tolerated) != 0)
+    if ((flags & ~level->tolerated) != 0)
         return false;
-    if (WEIR__UNLIKELY(options->excluded_count > 0) && weir__excluded(options, record)) {
-        choice->excluded++;
+    if (weir__excluded(choice->options, record)) {
+        course->excluded++;
         return false;
     }
-    atomic_fetch_add_explicit(&record->calls, 1, memory_order_relaxed);
-    bool const full = WEIR__UNLIKELY(record->max_in_flight != 0) &&
-                      weir__record_in_flight(record) > record->max_in_flight;
-    bool const over =
-        !full && choice->bounded && balancer_overloaded(balancer, level, choice, record);
-    if (WEIR__LIKELY(!full && !over))
+    if (!balancer_count_in(record)) {
+        course->saturated++;
+        return false;
+    }
+    if (!course->bounded || !balancer_overloaded(balancer, level, choice, record))
         return true;
     atomic_fetch_sub_explicit(&record->calls, 1, memory_order_release);
-    choice->saturated += full;
-    choice->overloaded += over;
+    course->overloaded++;
     return false;
 }
 
 /* The algorithm has its say a few times; then all are asked in turn. */
-static weir__record *balancer_search(weir_balancer *balancer, weir__level *level,
-                                     weir__choice *choice)
+static weir__record *balancer_search(weir_balancer *balancer, weir__choice *choice,
+                                     balancer_course *course)
 {
     const weir__kind *const kind = choice->config->kind;
+    weir__level *const level = course->level;
+    size_t const excluded = course->excluded, saturated = course->saturated;
     size_t const tries = kind->tries + choice->options->excluded_count;
     for (choice->attempt = 0; choice->attempt < tries; choice->attempt++) {
         weir__record *const record = kind->propose(balancer, level, choice);
-        if (WEIR__LIKELY(balancer_try(balancer, level, choice, record)))
+        if (balancer_try(balancer, level, choice, course, record))
             return record;
     }
-    choice->excluded = choice->saturated = choice->overloaded = 0;
+    course->excluded = excluded; /* Each is looked at once more. */
+    course->saturated = saturated;
+    course->overloaded = 0;
     uint64_t const draw = kind->hashed ? weir__mix64(choice->hash) : weir__balancer_draw(balancer);
     uint32_t const from = kind->in_order ? 0 : weir__below((uint32_t)(draw >> 32), level->count);
     for (uint32_t i = 0; i < level->count; i++) {
         uint32_t const at = from + i < level->count ? from + i : from + i - level->count;
-        if (balancer_try(balancer, level, choice, level->ready[at]))
+        if (balancer_try(balancer, level, choice, course, level->ready[at]))
             return level->ready[at];
     }
     return NULL;
 }
 
 /* A bound on loads never sends calls to another level: where all are above it, it gives way. */
-static weir__record *balancer_search_level(weir_balancer *balancer, weir__level *level,
-                                           weir__choice *choice)
+static weir__record *balancer_search_level(weir_balancer *balancer, weir__choice *choice,
+                                           balancer_course *course)
 {
-    weir__record *chosen = balancer_search(balancer, level, choice);
-    if (chosen != NULL || choice->overloaded == 0)
-        return chosen;
-    weir__choice unbounded = *choice;
-    unbounded.bounded = false;
-    chosen = balancer_search(balancer, level, &unbounded);
-    choice->excluded = unbounded.excluded;
-    choice->saturated = unbounded.saturated;
+    bool const bounded = course->bounded;
+    weir__record *chosen = balancer_search(balancer, choice, course);
+    if (chosen == NULL && course->overloaded > 0) {
+        course->bounded = false;
+        chosen = balancer_search(balancer, choice, course);
+        course->bounded = bounded;
+    }
     return chosen;
 }
 
@@ -107,54 +128,47 @@ static weir__level *balancer_level(weir_balancer *balancer, const weir__set *set
 }
 
 /* The level drawn, then all others in order of priority. */
-static weir__record *balancer_search_set(weir_balancer *balancer, const weir__set *set,
-                                         weir__choice *choice, weir__level **from)
+static weir__record *balancer_search_set(weir_balancer *balancer, weir__choice *choice,
+                                         balancer_course *course)
 {
-    weir__level *const drawn = *from = balancer_level(balancer, set, choice);
-    weir__record *chosen = balancer_search_level(balancer, drawn, choice);
-    for (uint32_t i = 0; chosen == NULL && i < set->level_count; i++) {
-        weir__choice next = *choice;
-        *from = &set->levels[i];
-        if (*from == drawn)
-            continue;
-        chosen = balancer_search_level(balancer, *from, &next);
-        choice->excluded += chosen == NULL ? next.excluded : 0;
-        choice->saturated += chosen == NULL ? next.saturated : 0;
-        choice->overloaded += chosen == NULL ? next.overloaded : 0;
+    weir__level *const drawn = course->level = balancer_level(balancer, course->set, choice);
+    weir__record *chosen = balancer_search_level(balancer, choice, course);
+    for (uint32_t i = 0; chosen == NULL && i < course->set->level_count; i++) {
+        course->level = &course->set->levels[i];
+        if (course->level != drawn)
+            chosen = balancer_search_level(balancer, choice, course);
     }
     return chosen;
 }
 
 /* Member that the call asked for, in whatever level, if it is still to be had. */
 static weir__record *balancer_stick(weir_balancer *balancer, const weir__table *table,
-                                    weir__choice *choice)
+                                    const weir__choice *choice)
 {
     static const weir__level anywhere = {.tolerated = WEIR_MEMBER_DRAIN};
+    balancer_course alone = {.bounded = false};
     const char *const id = choice->options->sticky;
-    weir__record *const record = weir__map_get(&table->roster->by_id, id, strlen(id));
-    weir__choice alone = *choice;
-    alone.bounded = false;
-    if (record == NULL || !balancer_try(balancer, &anywhere, &alone, record))
+    weir__record *const record =
+        id != NULL ? weir__map_get(&table->roster->by_id, id, strlen(id)) : NULL;
+    if (record == NULL || !balancer_try(balancer, &anywhere, choice, &alone, record))
         return NULL;
     return record;
 }
 
-/* What a pick came to, for its explanation. */
-typedef struct balancer_course {
-    const weir__set *set;
-    weir__level *level;
-    bool sticky, throttled;
-} balancer_course;
+static bool balancer_throttles(weir_balancer *balancer, const weir__table *table)
+{
+    return table->usable > 0 && table->admit != UINT32_MAX &&
+           (uint32_t)weir__balancer_draw(balancer) >= table->admit;
+}
 
-/* Every reason why not the first proposal of the first level. */
+/* The set, level and member for a pick that may ask for anything. */
 static int balancer_choose(weir_balancer *balancer, const weir__table *table, weir__choice *choice,
                            balancer_course *course, weir__record **chosen)
 {
     int result = WEIR_EDOWN;
-    if (choice->options->sticky != NULL)
-        *chosen = balancer_stick(balancer, table, choice);
+    *chosen = balancer_stick(balancer, table, choice);
     course->sticky = *chosen != NULL;
-    if (*chosen != NULL)
+    if (course->sticky)
         return WEIR_OK;
     if (table->roster->count == 0)
         return WEIR_EEMPTY;
@@ -162,16 +176,24 @@ static int balancer_choose(weir_balancer *balancer, const weir__table *table, we
         course->set = weir__subset_find(table, choice->options, &result);
     if (course->set == NULL)
         return result;
-    course->throttled = table->usable > 0 && table->admit != UINT32_MAX &&
-                        (uint32_t)weir__balancer_draw(balancer) >= table->admit;
+    course->throttled = balancer_throttles(balancer, table);
     if (course->throttled)
         return WEIR_ESATURATED;
     if (course->set->level_count == 0)
         return WEIR_EDOWN;
-    *chosen = balancer_search_set(balancer, course->set, choice, &course->level);
+    *chosen = balancer_search_set(balancer, choice, course);
     if (*chosen != NULL)
         return WEIR_OK;
-    return choice->saturated > 0 ? WEIR_ESATURATED : WEIR_EDOWN;
+    return course->saturated > 0 ? WEIR_ESATURATED : WEIR_EDOWN;
+}
+
+static void balancer_explain_set(weir_pick_explanation *explain, const weir__set *set)
+{
+    size_t usable = 0;
+    for (uint32_t i = 0; i < set->level_count; i++)
+        usable += set->levels[i].usable;
+    explain->members = set->members;
+    explain->flagged = set->members - usable;
 }
 
 static void balancer_explain(const weir__table *table, const weir__choice *choice,
@@ -181,18 +203,13 @@ static void balancer_explain(const weir__table *table, const weir__choice *choic
     explain->algorithm = choice->config->options.algorithm;
     explain->result = result;
     explain->version = table->roster->version;
-    explain->excluded = choice->excluded;
-    explain->saturated = choice->saturated;
-    explain->overloaded = choice->overloaded;
+    explain->excluded = course->excluded;
+    explain->saturated = course->saturated;
+    explain->overloaded = course->overloaded;
     explain->sticky = course->sticky;
     explain->throttled = course->throttled;
-    if (course->set != NULL) {
-        size_t usable = 0;
-        for (uint32_t i = 0; i < course->set->level_count; i++)
-            usable += course->set->levels[i].usable;
-        explain->members = course->set->members;
-        explain->flagged = course->set->members - usable;
-    }
+    if (course->set != NULL)
+        balancer_explain_set(explain, course->set);
     if (chosen == NULL)
         return;
     explain->chosen = &chosen->member;
@@ -232,50 +249,76 @@ static void balancer_began(const weir__table *table, const weir__choice *choice,
         balancer_tell_changed(table, chosen, atomic_load(&chosen->index));
 }
 
-/* Nothing asked for but a member of the first level. */
-static inline bool balancer_is_plain(const weir__table *table, const weir_pick_options *options)
+/* Any pick, whatever it asks for. */
+static int balancer_pick_any(weir_balancer *balancer, const weir__table *table,
+                             weir__choice *choice, weir_pick *pick)
 {
-    return table->all.level_count > 0 && table->all.levels[0].upto == UINT32_MAX &&
-           table->admit == UINT32_MAX && options->sticky == NULL && options->label_count == 0;
+    const weir__kind *const kind = table->config->kind;
+    uint32_t const load_factor = table->config->options.load_factor_percent;
+    balancer_course course = {.set = &table->all, .bounded = load_factor > 0 && kind->hashed};
+    weir__record *chosen;
+    if (choice->options->explain != NULL)
+        *choice->options->explain = (weir_pick_explanation){.result = WEIR_OK};
+    if (kind->hashed && choice->hash == 0)
+        choice->hash = weir__balancer_draw(balancer) | 1;
+    int const result = balancer_choose(balancer, table, choice, &course, &chosen);
+    if (choice->options->explain != NULL)
+        balancer_explain(table, choice, &course, result, chosen);
+    if (chosen == NULL)
+        return result;
+    if (kind->ended != NULL || kind->changed != NULL)
+        balancer_began(table, choice, chosen, pick);
+    if (load_factor > 0) {
+        atomic_fetch_add_explicit(&balancer->in_flight, 1, memory_order_relaxed);
+        pick->marks |= PICK_COUNTED;
+    }
+    pick->member = &chosen->member;
+    pick->token = chosen;
+    return WEIR_OK;
+}
+
+static inline bool balancer_asks_nothing(const weir_pick_options *options)
+{
+    return options->excluded_count == 0 && options->sticky == NULL && options->label_count == 0 &&
+           options->explain == NULL;
+}
+
+/* The first proposal of the one level that serves; false if that does not do. */
+static inline bool balancer_pick_plain(weir_balancer *balancer, const weir__table *table,
+                                       weir__choice *choice, weir_pick *pick)
+{
+    const weir__kind *const kind = table->config->kind;
+    weir__record *const chosen = kind->in_turns ? weir__level_next(table->plain)
+                                                : kind->propose(balancer, table->plain, choice);
+    uint32_t const flags = atomic_load_explicit(&chosen->flags, memory_order_relaxed);
+    if (WEIR__UNLIKELY(flags != 0) || WEIR__UNLIKELY(!balancer_count_in(chosen)))
+        return false;
+    if (kind->ended != NULL || kind->changed != NULL)
+        balancer_began(table, choice, chosen, pick);
+    pick->member = &chosen->member;
+    pick->token = chosen;
+    return true;
 }
 
 int weir_balancer_pick_at(weir_balancer *balancer, const weir_pick_options *options,
                           uint64_t now_ns, weir_pick *pick)
 {
     static const weir_pick_options none = {.excluded = NULL};
-    weir__choice choice = {.options = options != NULL ? options : &none, .now_ns = now_ns};
-    weir__record *chosen = NULL;
+    weir__choice choice; /* Its cursor is set with the first attempt. */
     int result = WEIR_OK;
-    pick->marks = 0;
-    if (WEIR__UNLIKELY(choice.options->explain != NULL))
-        *choice.options->explain = (weir_pick_explanation){.result = WEIR_OK};
+    *pick = (weir_pick){.member = NULL};
     weir__reader *const reader = weir__read_begin();
     const weir__table *const table = weir__snapshot_get(&balancer->table);
-    const weir__kind *const kind = table->config->kind;
-    balancer_course course = {.set = &table->all, .level = table->all.levels};
+    choice.options = options != NULL ? options : &none;
     choice.config = table->config;
-    choice.bounded = table->config->options.load_factor_percent > 0 && kind->hashed;
+    choice.now_ns = now_ns;
     choice.hash = choice.options->hash;
-    if (kind->hashed && choice.hash == 0)
-        choice.hash = weir__balancer_draw(balancer) | 1;
-    if (WEIR__LIKELY(balancer_is_plain(table, choice.options))) {
-        chosen = kind->propose(balancer, course.level, &choice);
-        if (WEIR__UNLIKELY(!balancer_try(balancer, course.level, &choice, chosen)))
-            chosen = NULL;
-    }
-    if (WEIR__UNLIKELY(chosen == NULL))
-        result = balancer_choose(balancer, table, &choice, &course, &chosen);
-    if (WEIR__UNLIKELY(choice.options->explain != NULL))
-        balancer_explain(table, &choice, &course, result, chosen);
-    if (chosen != NULL && (kind->ended != NULL || kind->changed != NULL))
-        balancer_began(table, &choice, chosen, pick);
-    if (WEIR__UNLIKELY(choice.config->options.load_factor_percent > 0) && chosen != NULL) {
-        atomic_fetch_add_explicit(&balancer->in_flight, 1, memory_order_relaxed);
-        pick->marks |= PICK_COUNTED;
-    }
+    choice.attempt = 0;
+    bool const plain = table->plain != NULL && balancer_asks_nothing(choice.options) &&
+                       (choice.hash != 0 || !table->config->kind->hashed);
+    if (WEIR__UNLIKELY(!plain) || !balancer_pick_plain(balancer, table, &choice, pick))
+        result = balancer_pick_any(balancer, table, &choice, pick);
     weir__read_end(reader);
-    pick->member = chosen != NULL ? &chosen->member : NULL;
-    pick->token = chosen;
     return result;
 }
 
@@ -307,11 +350,15 @@ static int balancer_release(weir__record *record, weir_outcome outcome)
     return WEIR_EINVAL; /* A copy of the pick had been given back. */
 }
 
-/* For kinds that learn from calls. */
+/* For kinds that learn from calls, and for loads that are bounded. */
 static int balancer_release_learning(weir_balancer *balancer, weir__record *record,
                                      const weir_pick *pick, weir_outcome outcome,
                                      uint64_t latency_ns)
 {
+    if ((pick->marks & PICK_SUMMED) != 0) {
+        atomic_fetch_sub_explicit(&record->begun_sum_ns, pick->picked_ns, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&record->begun_calls, 1, memory_order_relaxed);
+    }
     weir__reader *const reader = weir__read_begin();
     const weir__table *const table = weir__snapshot_get(&balancer->table);
     const weir__kind *const kind = table->config->kind;
@@ -323,32 +370,28 @@ static int balancer_release_learning(weir_balancer *balancer, weir__record *reco
     if (kind->changed != NULL)
         balancer_tell_changed(table, record, index);
     weir__read_end(reader);
+    if ((pick->marks & PICK_COUNTED) != 0 && result == WEIR_OK)
+        atomic_fetch_sub_explicit(&balancer->in_flight, 1, memory_order_relaxed);
     return result;
 }
 
 int weir_balancer_done(weir_balancer *balancer, weir_pick *pick, weir_outcome outcome,
                        uint64_t latency_ns)
 {
-    weir_pick const given = *pick;
-    weir__record *const record = given.token;
+    weir__record *const record = pick->token;
     if (record == NULL)
         return WEIR_EINVAL;
-    *pick = (weir_pick){.member = NULL};
+    weir_pick const given = *pick;
+    pick->member = NULL;
+    pick->token = NULL;
     if (WEIR__UNLIKELY(outcome == WEIR_FAILURE || outcome == WEIR_TIMEOUT))
         atomic_fetch_add_explicit(&record->failures, 1, memory_order_relaxed);
     if (outcome != WEIR_IGNORED && outcome != WEIR_CANCELLED)
         balancer_average(record, latency_ns);
-    if (WEIR__UNLIKELY((given.marks & PICK_SUMMED) != 0)) {
-        atomic_fetch_sub_explicit(&record->begun_sum_ns, given.picked_ns, memory_order_relaxed);
-        atomic_fetch_sub_explicit(&record->begun_calls, 1, memory_order_relaxed);
-    }
-    bool const learns = atomic_load_explicit(&balancer->learns, memory_order_relaxed);
-    int const result = WEIR__UNLIKELY(learns) ? balancer_release_learning(balancer, record, &given,
-                                                                          outcome, latency_ns)
-                                              : balancer_release(record, outcome);
-    if (WEIR__UNLIKELY((given.marks & PICK_COUNTED) != 0) && result == WEIR_OK)
-        atomic_fetch_sub_explicit(&balancer->in_flight, 1, memory_order_relaxed);
-    return result;
+    if (WEIR__LIKELY(given.marks == 0 &&
+                     !atomic_load_explicit(&balancer->learns, memory_order_relaxed)))
+        return balancer_release(record, outcome);
+    return balancer_release_learning(balancer, record, &given, outcome, latency_ns);
 }
 
 void weir_balancer_visit(weir_balancer *balancer, weir_member_visit_fn visit, void *user)

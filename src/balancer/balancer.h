@@ -84,7 +84,9 @@ typedef struct weir__config {
     size_t bytes;
     const weir__kind *kind;
     weir_balancer_options options;
-    double powers[256]; /* in flight ^ bias. */
+    double decay_per_ns; /* 1 / decay_ns. */
+    int64_t fresh_ns;    /* A cost as old as this has lost less than 0.1 %: it is as good as now. */
+    double powers[256];  /* in flight ^ bias. */
 } weir__config;
 
 /* The head of what an algorithm makes of a level's members. */
@@ -135,17 +137,18 @@ typedef struct weir__table {
     weir__version version;
     weir__config *config;
     weir__roster *roster;
-    uint32_t *shares; /* Of the records, by index. */
-    uint32_t admit;   /* Of 2^32 draws, those let through. */
-    uint32_t usable;  /* Members that may be picked. */
-    bool warming;     /* Some member's share still grows. */
+    uint32_t *shares;   /* Of the records, by index. */
+    weir__level *plain; /* Where every pick goes that asks for nothing more; NULL = it depends. */
+    uint32_t admit;     /* Of 2^32 draws, those let through. */
+    uint32_t usable;    /* Members that may be picked. */
+    bool warming;       /* Some member's share still grows. */
     weir__set all;
     weir__set *subsets; /* By hash, selector and values. */
     size_t subset_count, subset_room;
     weir__place *places; /* count of the roster * (1 + selectors), or NULL. */
 } weir__table;
 
-/* A pick on its way through levels and members. */
+/* A pick on its way through the candidates of a level. The last two are set by the first. */
 typedef struct weir__choice {
     const weir_pick_options *options;
     const weir__config *config;
@@ -154,8 +157,6 @@ typedef struct weir__choice {
     uint32_t attempt;           /* Which candidate of the level this is. */
     uint32_t point;             /* KETAMA: of the candidate before. */
     weir__rendezvous_rank rank; /* RENDEZVOUS: likewise. */
-    bool bounded;               /* load_factor_percent applies. */
-    size_t excluded, saturated, overloaded;
 } weir__choice;
 
 /* An algorithm; hooks that it has no use for are NULL. */
@@ -170,6 +171,7 @@ struct weir__kind {
     /* In a read section: a call on record ends at now_ns. */
     void (*ended)(const weir__config *config, weir__record *record, uint64_t now_ns,
                   uint64_t latency_ns, weir_outcome outcome);
+    bool in_turns;  /* propose is weir__level_next(). */
     bool hashed;    /* By the call's key: a member's place does not hang on load or time. */
     bool rebuilt;   /* Hash kinds: levels hold those members alone that may be picked. */
     bool in_order;  /* When all are tried, then in the order given. */
@@ -283,6 +285,33 @@ static inline uint64_t weir__balancer_draw(weir_balancer *balancer)
     return weir__mix64(
         atomic_fetch_add_explicit(&balancer->draws, WEIR__GOLDEN, memory_order_relaxed) +
         WEIR__GOLDEN);
+}
+
+/* As the breaker's window does: the turn counts on past the end, and a lap is taken off. */
+static inline uint32_t weir__level_turn(weir__level *level)
+{
+    uint64_t turn = atomic_fetch_add_explicit(&level->turn, 1, memory_order_relaxed);
+    if (WEIR__LIKELY(turn < level->turns))
+        return (uint32_t)turn;
+    do
+        turn -= level->turns;
+    while (turn >= level->turns);
+    if (turn == 0)
+        atomic_fetch_sub_explicit(&level->turn, level->turns, memory_order_relaxed);
+    return (uint32_t)turn;
+}
+
+/* Whose turn it is. Who comes after is known: his line is fetched while this call is made. */
+static inline weir__record *weir__level_next(weir__level *level)
+{
+    uint32_t const turn = weir__level_turn(level);
+    uint32_t const next = turn + 1 < level->turns ? turn + 1 : 0;
+    if (level->schedule == NULL) {
+        WEIR__PREFETCH(level->ready[next]);
+        return level->ready[turn];
+    }
+    WEIR__PREFETCH(level->ready[level->schedule[next]]);
+    return level->ready[level->schedule[turn]];
 }
 
 /* 0 .. bound - 1 out of 32 random bits; its bias is below bound / 2^32. */

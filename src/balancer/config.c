@@ -118,6 +118,8 @@ int weir__config_new(weir__config **out, const weir_env *env, const weir_balance
     config->options = *options;
     config->options.env = NULL;
     config->kind = weir__kinds[options->algorithm];
+    config->decay_per_ns = 1.0 / (double)options->decay_ns;
+    config->fresh_ns = (int64_t)(options->decay_ns / 1024);
     config_copy_pointers(config, options);
     for (int i = 1; i < 256 && options->bias > 0; i++) /* 0: all tie, so weight alone decides. */
         config->powers[i] = weir__pow(i, options->bias);

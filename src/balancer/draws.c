@@ -113,46 +113,52 @@ static void draws_explain(weir__choice *choice, weir__record *rival)
     explain->rival_in_flight = weir__record_in_flight(rival);
 }
 
-static inline double draws_load(const weir__config *config, weir__record *record)
+/* What a pick compares, before it is divided by the weight. */
+typedef double draws_burden_fn(const weir__choice *choice, weir__record *record);
+
+static double draws_load(const weir__choice *choice, weir__record *record)
 {
+    const weir__config *const config = choice->config;
     uint32_t const load = weir__record_in_flight(record);
-    double const power = WEIR__LIKELY(load < 256)
-                             ? config->powers[load]
-                             : weir__pow(load, config->options.bias) * (config->powers[1] > 0);
-    return power / weir__record_share(record);
+    if (WEIR__LIKELY(load < 256) || config->options.bias <= 0)
+        return config->powers[load & 255];
+    return weir__pow(load, config->options.bias);
 }
 
-typedef double draws_score_fn(const weir__choice *choice, weir__record *record);
+/* The least burden per weight of two; on a tie the first. */
+static inline weir__record *draws_lighter(weir__choice *choice, weir__record *one,
+                                          weir__record *other, draws_burden_fn *burden)
+{
+    double const ours = burden(choice, one), theirs = burden(choice, other);
+    bool const swap = ours * weir__record_share(other) > theirs * weir__record_share(one);
+    weir__record *const pair[] = {one, other, one}; /* No branch: it would be a coin toss. */
+    draws_explain(choice, pair[swap + 1]);
+    return pair[swap];
+}
 
-/* The lowest score of several; on a tie the first drawn. */
-static inline weir__record *draws_best(weir__level *level, weir__choice *choice, uint64_t draw,
-                                       uint32_t first, draws_score_fn *score)
+/* The least of several; what is told as the rival is who was best before, or nearly so. */
+static inline weir__record *draws_lightest(weir__level *level, weir__choice *choice, uint64_t draw,
+                                           uint32_t first, draws_burden_fn *burden)
 {
     uint32_t others[DRAWS_MOST];
     uint32_t const choices = choice->config->options.choices;
     uint32_t const wanted = choices < level->count ? choices : level->count;
-    weir__record *best = level->ready[first], *rival = NULL;
-    double least = score(choice, best), second = 0;
-    if (wanted > 1)
-        draws_others(draw, level->count, first, wanted, others);
-    for (uint32_t i = 0; i + 1 < wanted; i++) {
-        weir__record *const other = level->ready[others[i]];
-        double const have = score(choice, other);
-        bool const better = have < least;
-        if (better || rival == NULL || have < second) {
-            rival = better ? best : other;
-            second = better ? least : have;
-        }
-        best = better ? other : best;
-        least = better ? have : least;
+    weir__record *best = level->ready[first];
+    if (wanted < 2)
+        return best;
+    if (WEIR__LIKELY(wanted == 2)) {
+        uint32_t const among = weir__below((uint32_t)(weir__mix64(draw) >> 32), level->count - 1);
+        return draws_lighter(choice, best, level->ready[among + (among >= first)], burden);
     }
-    draws_explain(choice, rival);
+    draws_others(draw, level->count, first, wanted, others);
+    for (uint32_t i = 0; i + 1 < wanted; i++)
+        best = draws_lighter(choice, best, level->ready[others[i]], burden);
     return best;
 }
 
-/* Two choices of linear load, which most ask for: compared crosswise, in integers. */
-static inline weir__record *draws_better(weir__level *level, weir__choice *choice, uint64_t draw,
-                                         uint32_t first)
+/* Linear load, which most ask for: compared crosswise, in integers. */
+static inline weir__record *draws_less_loaded(weir__level *level, weir__choice *choice,
+                                              uint64_t draw, uint32_t first)
 {
     uint32_t const among = weir__below((uint32_t)(weir__mix64(draw) >> 32), level->count - 1);
     weir__record *const one = level->ready[first];
@@ -163,50 +169,38 @@ static inline weir__record *draws_better(weir__level *level, weir__choice *choic
     return swap ? other : one;
 }
 
-static double draws_score_load(const weir__choice *choice, weir__record *record)
-{
-    return draws_load(choice->config, record);
-}
-
 static weir__record *draws_propose_least(weir_balancer *balancer, weir__level *level,
                                          weir__choice *choice)
 {
     uint64_t const draw = weir__balancer_draw(balancer);
     uint32_t const first = draws_by_weight(level, draw);
     const weir_balancer_options *const options = &choice->config->options;
-    if (level->count == 1)
-        return level->ready[0];
-    if (WEIR__LIKELY(options->choices == 2 && options->bias == 1.0))
-        return draws_better(level, choice, draw, first);
-    return draws_best(level, choice, draw, first, draws_score_load);
+    if (WEIR__LIKELY(options->choices == 2 && options->bias == 1.0 && level->count > 1))
+        return draws_less_loaded(level, choice, draw, first);
+    return draws_lightest(level, choice, draw, first, draws_load);
 }
 
-/* What is left of a cost after a time: e^(-time / decay), by its series while that is short. */
-static inline double draws_decay(const weir__config *config, uint64_t since_ns, uint64_t now_ns)
+/* What a cost has lost after a time: 1 - e^(-time / decay), by its series while that is short. */
+static inline double draws_loss(const weir__config *config, uint64_t since_ns, uint64_t now_ns)
 {
-    if (now_ns <= since_ns)
-        return 1;
-    double const x = (double)(now_ns - since_ns) / (double)config->options.decay_ns;
+    int64_t const for_ns = (int64_t)(now_ns - since_ns);
+    double const x = for_ns > 0 ? (double)for_ns * config->decay_per_ns : 0;
     if (WEIR__LIKELY(x < 1.0 / 64))
-        return 1 - x + x * x / 2; /* Off by less than x^3 / 6: below 1e-6. */
-    return weir__exp(-x);
+        return x - x * x / 2; /* Off by less than x^3 / 6: below 1e-6. */
+    return 1 - weir__exp(-x);
 }
 
-static double draws_cost(const weir__config *config, const weir__record *record, uint64_t now_ns)
+static inline double draws_cost(const weir__choice *choice, weir__record *record)
 {
     double const cost =
         weir__real_of_bits(atomic_load_explicit(&record->cost, memory_order_relaxed));
     uint64_t const since_ns = atomic_load_explicit(&record->stamp, memory_order_relaxed);
-    return cost > 0 ? cost * draws_decay(config, since_ns, now_ns) : 0;
-}
-
-static double draws_score_cost(const weir__choice *choice, weir__record *record)
-{
-    double const cost = draws_cost(choice->config, record, choice->now_ns);
     uint32_t const load = weir__record_in_flight(record);
     if (WEIR__UNLIKELY(cost <= 0))
-        return load > 0 ? DRAWS_UNKNOWN * load : 0;
-    return cost * (load + 1.0) / weir__record_share(record);
+        return DRAWS_UNKNOWN * load;
+    if (WEIR__LIKELY((int64_t)(choice->now_ns - since_ns) < choice->config->fresh_ns))
+        return cost * (load + 1.0);
+    return cost * (1 - draws_loss(choice->config, since_ns, choice->now_ns)) * (load + 1.0);
 }
 
 static weir__record *draws_propose_peak(weir_balancer *balancer, weir__level *level,
@@ -214,7 +208,7 @@ static weir__record *draws_propose_peak(weir_balancer *balancer, weir__level *le
 {
     uint64_t const draw = weir__balancer_draw(balancer);
     uint32_t const first = weir__below((uint32_t)(draw >> 32), level->count);
-    return draws_best(level, choice, draw, first, draws_score_cost);
+    return draws_lightest(level, choice, draw, first, draws_cost);
 }
 
 static double draws_charge(const weir__config *config, double cost, uint64_t latency_ns,
@@ -237,9 +231,9 @@ static void draws_ended_peak(const weir__config *config, weir__record *record, u
     uint64_t const since_ns = atomic_load_explicit(&record->stamp, memory_order_relaxed);
     double const old =
         weir__real_of_bits(atomic_load_explicit(&record->cost, memory_order_relaxed));
-    double const keep = draws_decay(config, since_ns, now_ns);
-    double const sample = draws_charge(config, old * keep, latency_ns, outcome);
-    double const next = sample > old * keep ? sample : old * keep + sample * (1 - keep);
+    double const loss = draws_loss(config, since_ns, now_ns);
+    double const sample = draws_charge(config, old, latency_ns, outcome);
+    double const next = sample > old ? sample : old - (old - sample) * loss;
     atomic_store_explicit(&record->cost, weir__real_bits(next), memory_order_relaxed);
     if (now_ns > since_ns)
         atomic_store_explicit(&record->stamp, now_ns, memory_order_relaxed);

@@ -130,6 +130,9 @@ void weir__table_publish(weir_balancer *balancer, weir__table *table, uint64_t n
         atomic_store_explicit(&roster->records[i]->share, table->shares[i], memory_order_relaxed);
     }
     table_throttle(balancer, table, now_ns);
+    if (table->admit == UINT32_MAX && table->all.level_count > 0 &&
+        table->all.levels[0].upto == UINT32_MAX && table->config->options.load_factor_percent == 0)
+        table->plain = &table->all.levels[0];
     atomic_store(&balancer->timed, kind->timed);
     atomic_store(&balancer->learns, kind->ended != NULL || kind->changed != NULL);
     weir__snapshot_set(&balancer->table, &table->version);

@@ -163,34 +163,12 @@ static int turns_prepare_earliest(weir_balancer *balancer, const weir__config *c
     return result;
 }
 
-/* As the breaker's window does: the turn counts on past the end, and a lap is taken off. */
-static inline uint32_t turns_next(weir__level *level)
-{
-    uint64_t turn = atomic_fetch_add_explicit(&level->turn, 1, memory_order_relaxed);
-    if (WEIR__LIKELY(turn < level->turns))
-        return (uint32_t)turn;
-    do
-        turn -= level->turns;
-    while (turn >= level->turns);
-    if (turn == 0)
-        atomic_fetch_sub_explicit(&level->turn, level->turns, memory_order_relaxed);
-    return (uint32_t)turn;
-}
-
-/* What comes after is known in turns: its line is fetched while this call is made. */
 static weir__record *turns_propose(weir_balancer *balancer, weir__level *level,
                                    weir__choice *choice)
 {
     (void)balancer;
     (void)choice;
-    uint32_t const turn = turns_next(level);
-    uint32_t const next = turn + 1 < level->turns ? turn + 1 : 0;
-    if (level->schedule == NULL) {
-        WEIR__PREFETCH(level->ready[next]);
-        return level->ready[turn];
-    }
-    WEIR__PREFETCH(level->ready[level->schedule[next]]);
-    return level->ready[level->schedule[turn]];
+    return weir__level_next(level);
 }
 
 typedef struct turns_strides {
@@ -246,14 +224,17 @@ static weir__record *turns_propose_first(weir_balancer *balancer, weir__level *l
 
 const weir__kind weir__kind_round_robin = {.name = "round_robin",
                                            .propose = turns_propose,
+                                           .in_turns = true,
                                            .tries = 1};
 const weir__kind weir__kind_smooth_weighted = {.name = "smooth_weighted",
                                                .prepare = turns_prepare_smooth,
                                                .propose = turns_propose,
+                                               .in_turns = true,
                                                .tries = 1};
 const weir__kind weir__kind_earliest_deadline = {.name = "earliest_deadline",
                                                  .prepare = turns_prepare_earliest,
                                                  .propose = turns_propose,
+                                                 .in_turns = true,
                                                  .tries = 1};
 const weir__kind weir__kind_static_stride = {.name = "static_stride",
                                              .prepare = turns_prepare_strides,
