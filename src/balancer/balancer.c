@@ -43,9 +43,9 @@ static bool balancer_overloaded(weir_balancer *balancer, const weir__level *leve
 /* Counts the call in, unless the member is full; then false. */
 static inline bool balancer_count_in(weir__record *record)
 {
-    atomic_fetch_add_explicit(&record->calls, 1, memory_order_relaxed);
+    atomic_fetch_add(&record->calls, 1);
     if (WEIR__LIKELY(record->max_in_flight == 0) ||
-        weir__record_in_flight(record) <= record->max_in_flight)
+        weir__record_in_flight_of_all(record) <= record->max_in_flight)
         return true;
     atomic_fetch_sub_explicit(&record->calls, 1, memory_order_release);
     return false;

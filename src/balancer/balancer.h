@@ -34,6 +34,7 @@ typedef struct weir__record {
     uint32_t max_in_flight; /* As the member's, on the hot line. */
     _Atomic uint32_t index; /* In the roster in force. */
     _Atomic(struct weir__record *) elder;
+    _Atomic(struct weir__record *) heir; /* Of an elder; NULL for a removed member. */
     _Atomic uint64_t latency_ns;
     _Atomic uint64_t failures;
     _Atomic uint64_t cost;  /* PEAK_EWMA: bits of a double, in ns; 0 = not known. */
@@ -54,7 +55,6 @@ typedef struct weir__record {
     uint64_t warming_ns;       /* Slow start since; WEIR_NEVER = not. Under the lock. */
     uint64_t left;             /* Grace mark of its leaving; 0 while in force. Under the lock. */
     bool unlinked;             /* An elder that its heir no longer points to. */
-    struct weir__record *heir; /* Of an elder; NULL for a removed member. */
     struct weir__record *next; /* In balancer.left. */
     void *block;               /* The allocation, which holds the strings as well. */
     size_t bytes;              /* Of the block. */
@@ -267,9 +267,19 @@ static inline uint32_t weir__record_in_flight(weir__record *record)
 {
     uint64_t in_flight = 0;
     for (; record != NULL; record = atomic_load_explicit(&record->elder, memory_order_acquire))
-        in_flight +=
-            atomic_load_explicit(&record->calls, memory_order_relaxed) & WEIR__IN_FLIGHT_MASK;
+        in_flight += atomic_load(&record->calls) & WEIR__IN_FLIGHT_MASK;
     return (uint32_t)in_flight;
+}
+
+/*
+ * All calls that count against a limit of the member. A pick of the table before may still find an
+ * elder: each counts itself in and then looks at the other, so one of the two sees both.
+ */
+static inline uint32_t weir__record_in_flight_of_all(weir__record *record)
+{
+    for (weir__record *heir; (heir = atomic_load(&record->heir)) != NULL;)
+        record = heir;
+    return weir__record_in_flight(record);
 }
 
 /* Whether the pick must not choose it; by id, as an update may have replaced its record. */

@@ -28,8 +28,7 @@ const char *weir_balancer_algorithm_name(weir_balancer_algorithm algorithm)
 int weir_balancer_algorithm_find(const char *name, size_t size, weir_balancer_algorithm *algorithm)
 {
     for (int i = 0; i < WEIR__KIND_COUNT; i++)
-        if (strlen(weir__kinds[i]->name) == size &&
-            memcmp(weir__kinds[i]->name, name, size) == 0) {
+        if (strlen(weir__kinds[i]->name) == size && memcmp(weir__kinds[i]->name, name, size) == 0) {
             *algorithm = (weir_balancer_algorithm)i;
             return WEIR_OK;
         }

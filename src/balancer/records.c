@@ -119,19 +119,20 @@ void weir__record_succeed(weir__record *heir, weir__record *elder)
     atomic_store(&heir->report, atomic_load(&elder->report));
     atomic_store(&heir->report_begin_ns, atomic_load(&elder->report_begin_ns));
     atomic_store(&heir->reported_ns, atomic_load(&elder->reported_ns));
+    atomic_store(&elder->heir, heir);
 }
 
 /* What the elder counted becomes the heir's; from then on readers find the elder no more. */
 static void record_inherit(weir__record *elder)
 {
-    weir__record *const heir = elder->heir;
+    weir__record *const heir = atomic_load(&elder->heir);
     uint64_t const completed = atomic_load(&elder->calls) & ~WEIR__IN_FLIGHT_MASK;
     weir__record *const next = atomic_load(&elder->elder);
     atomic_fetch_add(&heir->failures, atomic_load(&elder->failures));
     atomic_fetch_add(&heir->calls, completed);
     atomic_store(&heir->elder, next);
     if (next != NULL)
-        next->heir = heir;
+        atomic_store(&next->heir, heir);
     elder->unlinked = true;
     elder->left = weir__grace_mark();
 }
@@ -151,7 +152,7 @@ void weir__records_sweep(weir_balancer *balancer)
         bool const over =
             record->left <= horizon && (atomic_load_explicit(&record->calls, memory_order_acquire) &
                                         WEIR__IN_FLIGHT_MASK) == 0;
-        if (over && record->heir != NULL && !record->unlinked) {
+        if (over && atomic_load(&record->heir) != NULL && !record->unlinked) {
             record_inherit(record);
             link = &record->next;
         } else if (over && (record->unlinked || atomic_load(&record->elder) == NULL)) {

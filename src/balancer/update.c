@@ -64,10 +64,8 @@ static void update_retire(weir_balancer *balancer, weir__roster *old, const weir
     uint64_t const mark = weir__grace_mark();
     for (uint32_t i = 0; i < old->count; i++) {
         weir__record *const record = old->records[i];
-        weir__record *const heir = update_old(next, record->member.id);
-        if (heir == record)
+        if (update_old(next, record->member.id) == record)
             continue;
-        record->heir = heir;
         record->left = mark;
         record->next = balancer->left;
         balancer->left = record;
