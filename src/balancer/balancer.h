@@ -34,12 +34,12 @@ typedef struct weir__record {
     uint32_t max_in_flight; /* As the member's, on the hot line. */
     _Atomic uint32_t index; /* In the roster in force. */
     _Atomic(struct weir__record *) elder;
-    _Atomic(struct weir__record *) heir; /* Of an elder; NULL for a removed member. */
     _Atomic uint64_t latency_ns;
     _Atomic uint64_t failures;
     _Atomic uint64_t cost;  /* PEAK_EWMA: bits of a double, in ns; 0 = not known. */
     _Atomic uint64_t stamp; /* PEAK_EWMA: when cost was so. LEAST_CONNECTIONS: its last turn. */
     weir_member member;
+    _Atomic(struct weir__record *) heir; /* Of an elder; NULL for a removed member. */
 
     /* LOCALITY_AWARE; see locality.c. */
     _Atomic uint64_t begun_sum_ns; /* Of the begins of calls in flight; wraps. */
