@@ -11,6 +11,7 @@
 #include <weir/breaker.h>
 #include <weir/caller.h>
 #include <weir/gateway.h>
+#include <weir/health.h>
 #include <weir/http.h>
 #include <weir/limiter.h>
 #include <weir/loop.h>
