@@ -204,7 +204,7 @@ static void health_set_depends(weir_health *health, weir_health_check *check,
         depends[i]->dependents++;
     for (size_t i = 0; i < check->depends_count; i++)
         check->depends[i]->dependents--;
-    weir__free(&health->env, check->depends, check->depends_count * sizeof *depends);
+    weir__free(&health->env, check->depends, check->depends_count * sizeof(weir_health_check *));
     check->depends = depends;
     check->depends_count = (uint32_t)count;
 }
@@ -230,7 +230,7 @@ static weir_health_check **health_copy_depends(weir_health *health,
 
 static void health_free_check(weir_health *health, weir_health_check *check)
 {
-    weir__free(&health->env, check->depends, check->depends_count * sizeof *check->depends);
+    weir__free(&health->env, check->depends, check->depends_count * sizeof(weir_health_check *));
     weir__free(&health->env, check->history, check->history_capacity * sizeof *check->history);
     weir__free(&health->env, check->memory, sizeof *check + check->id_size + WEIR__CACHE_LINE);
 }

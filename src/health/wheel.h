@@ -9,8 +9,8 @@
 
 #include "base/env.h"
 
-#define WEIR__WHEEL_LEVELS 8 /* 64^8 ms are 8,900 years. */
-#define WEIR__WHEEL_SLOTS  (WEIR__WHEEL_LEVELS * 64)
+#define WEIR__WHEEL_LEVELS 8   /* 64^8 ms are 8,900 years. */
+#define WEIR__WHEEL_SLOTS  512 /* Of all levels. */
 /* Lists are circular, and begin at nodes of their own: one a slot, and these. */
 #define WEIR__WHEEL_DUE   WEIR__WHEEL_SLOTS       /* Reached, and not taken yet; by time. */
 #define WEIR__WHEEL_LINE  (WEIR__WHEEL_SLOTS + 1) /* The owner's; first come, first served. */
