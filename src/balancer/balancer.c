@@ -35,9 +35,10 @@ static bool balancer_overloaded(weir_balancer *balancer, const weir__level *leve
                                 const weir__choice *choice, weir__record *record)
 {
     uint64_t const all = atomic_load_explicit(&balancer->in_flight, memory_order_relaxed) + 1;
-    double const mean = (double)all * weir__record_share(record) / (double)level->share_sum;
-    double const bound = mean * choice->config->options.load_factor_percent / 100.0;
-    return weir__record_in_flight(record) >= bound + 1; /* Our call is counted in. */
+    double const bound =
+        (double)all * weir__record_share(record) * choice->config->options.load_factor_percent;
+    double const others = weir__record_in_flight(record) - 1.0; /* Our call is counted in. */
+    return others * (double)level->share_sum * 100 >= bound;    /* Exact below 2^53. */
 }
 
 /* Counts the call in, unless the member is full; then false. */
