@@ -21,7 +21,7 @@ typedef struct world {
     weir__rng rng;
     weir_balancer *balancer;
     weir_balancer_algorithm algorithm;
-    char ids[MEMBERS][8];
+    char ids[MEMBERS][24];
     uint32_t weights[MEMBERS];
     bool down[MEMBERS];
     size_t count;
