@@ -5,7 +5,9 @@ BEGIN {
     public["loop"] = "base address"
     public["caller"] = "base breaker balancer limiter retry"
     public["gateway"] = "base address loop http breaker balancer limiter retry caller"
-    private["gateway"] = "net/"
+    public["probe_http"] = "base address loop http health"
+    public["probe_tcp"] = "base address loop health"
+    private["gateway"] = private["probe_http"] = private["probe_tcp"] = "net/"
     net = "base address loop http"
 }
 function among(word, list) { return index(" " list " ", " " word " ") > 0 }

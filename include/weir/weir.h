@@ -15,6 +15,8 @@
 #include <weir/http.h>
 #include <weir/limiter.h>
 #include <weir/loop.h>
+#include <weir/probe_http.h>
+#include <weir/probe_tcp.h>
 #include <weir/retry.h>
 #include <weir/sim.h>
 

@@ -110,7 +110,7 @@ static bool http_is_connect(weir_http_slice method)
     return method.size == 7 && memcmp(method.data, "CONNECT", 7) == 0;
 }
 
-static bool http_write_request_valid(const weir_http_request *request)
+bool weir__http_request_valid(const weir_http_request *request)
 {
     return request->method.size > 0 && weir__http_all(request->method, WEIR__HTTP_TCHAR) &&
            !http_is_connect(request->method) && request->target.size > 0 &&
@@ -121,7 +121,7 @@ static bool http_write_request_valid(const weir_http_request *request)
 int weir__http_write_request(weir__http_bytes *out, const weir_env *env,
                              const weir_http_request *request, const weir__http_added *added)
 {
-    if (!http_write_request_valid(request))
+    if (!weir__http_request_valid(request))
         return WEIR_EINVAL;
     size_t const size = http_write_headers_size(request->headers, request->header_count) +
                         request->method.size + request->target.size + strlen(added->host);

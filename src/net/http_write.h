@@ -26,6 +26,8 @@ typedef struct weir__http_added {
 /* WEIR_OK, WEIR_EINVAL or WEIR_ENOMEM: nothing is queued. */
 int weir__http_write_response(weir__http_bytes *out, const weir_env *env,
                               const weir_http_response *response, const weir__http_added *added);
+/* Whether it can be sent. */
+bool weir__http_request_valid(const weir_http_request *request);
 int weir__http_write_request(weir__http_bytes *out, const weir_env *env,
                              const weir_http_request *request, const weir__http_added *added);
 /* The size line of a chunk; returns its length, at most WEIR__HTTP_CHUNK_HEAD_SIZE. */

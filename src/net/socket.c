@@ -106,17 +106,39 @@ int weir__socket_accept(int listener, weir_address *peer)
     return socket_prepare_stream(fd);
 }
 
-int weir__socket_connect(const weir_address *address)
+static void socket_be_brief(int fd)
+{
+#if defined(TCP_QUICKACK)
+    int const off = 0;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof off);
+#endif
+    struct linger const reset = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+}
+
+static int socket_connect(const weir_address *address, bool brief)
 {
     socket_name name;
     socklen_t const size = socket_name_of(&name, address);
     int const fd = socket(name.any.sa_family, SOCK_STREAM, 0);
     if (fd < 0 || socket_prepare_stream(fd) < 0)
         return -1;
+    if (brief)
+        socket_be_brief(fd);
     /* Interrupted, it goes on all the same. */
     if (connect(fd, &name.any, size) != 0 && errno != EINPROGRESS && errno != EINTR)
         return socket_give_up(fd);
     return fd;
+}
+
+int weir__socket_connect(const weir_address *address)
+{
+    return socket_connect(address, false);
+}
+
+int weir__socket_connect_briefly(const weir_address *address)
+{
+    return socket_connect(address, true);
 }
 
 int weir__socket_error(int fd)
