@@ -1,14 +1,14 @@
 /* A server that falls ill after its second answer, watched over HTTP and by TCP on one loop. */
 #include <weir/probe_http.h>
 #include <weir/probe_tcp.h>
-
 #include <stdio.h>
 
 static weir_loop *loop;
-static unsigned answers;
+static char text[WEIR_ADDRESS_TEXT_SIZE];
 
 static void serve(weir_http_exchange *exchange, const weir_http_request *request, void *user)
 {
+    static unsigned answers;
     (void)request, (void)user;
     (void)weir_http_exchange_respond(exchange, ++answers > 2 ? 500 : 200, NULL, "hello\n", 6);
 }
@@ -16,10 +16,9 @@ static void serve(weir_http_exchange *exchange, const weir_http_request *request
 static void tell(const weir_health_event *event, void *user)
 {
     (void)user;
-    if (event->kind != WEIR_HEALTH_CHECK_CHANGED)
-        return;
-    printf("%s is %s (%d) %s\n", event->id, weir_health_state_name(event->to), (int)event->figure,
-           event->note);
+    if (event->kind == WEIR_HEALTH_CHECK_CHANGED)
+        printf("%s is %s (%d) %s\n", event->id, weir_health_state_name(event->to),
+               (int)event->figure, event->note);
     if (event->to == WEIR_HEALTH_DOWN)
         weir_loop_stop(loop);
 }
@@ -33,7 +32,6 @@ int main(void)
     weir_probe_http_options page = WEIR_PROBE_HTTP_OPTIONS_INIT;
     weir_probe_tcp_options port = WEIR_PROBE_TCP_OPTIONS_INIT;
     weir_health_check_options http = WEIR_HEALTH_CHECK_OPTIONS_INIT, tcp = http;
-    char text[WEIR_ADDRESS_TEXT_SIZE];
     weir_probe_http *page_probe;
     weir_probe_tcp *port_probe;
     weir_http_server *server;
@@ -45,10 +43,8 @@ int main(void)
         weir_loop_task_create(&task, loop, weir_health_task(health)))
         return 1;
     weir_address const address = weir_http_server_address(server);
-    weir_address_format(&address, text);
-    page.address = port.address = text;
-    http.start = weir_probe_http_start, http.cancel = weir_probe_http_cancel;
-    tcp.start = weir_probe_tcp_start, tcp.cancel = weir_probe_tcp_cancel;
+    weir_address_format(&address, text), page.address = port.address = text;
+    http.start = weir_probe_http_start, tcp.start = weir_probe_tcp_start;
     http.interval_ms = tcp.interval_ms = 20;
     if (weir_probe_http_create(&page_probe, client, &page) ||
         weir_probe_tcp_create(&port_probe, loop, &port))
