@@ -36,10 +36,12 @@ typedef struct weir__record {
     _Atomic(struct weir__record *) elder;
     _Atomic uint64_t latency_ns;
     _Atomic uint64_t failures;
-    _Atomic uint64_t cost;  /* PEAK_EWMA: bits of a double, in ns; 0 = not known. */
-    _Atomic uint64_t stamp; /* PEAK_EWMA: when cost was so. LEAST_CONNECTIONS: its last turn. */
+    _Atomic uint64_t cost;    /* PEAK_EWMA: bits of a double, in ns; 0 = not known. */
+    _Atomic uint64_t cost_ns; /* When it was so. */
     weir_member member;
     _Atomic(struct weir__record *) heir; /* Of an elder; NULL for a removed member. */
+
+    _Atomic uint64_t last_turn; /* LEAST_CONNECTIONS: breaks ties. */
 
     /* LOCALITY_AWARE; see locality.c. */
     _Atomic uint64_t begun_sum_ns; /* Of the begins of calls in flight; wraps. */

@@ -194,7 +194,7 @@ static inline double draws_cost(const weir__choice *choice, weir__record *record
 {
     double const cost =
         weir__real_of_bits(atomic_load_explicit(&record->cost, memory_order_relaxed));
-    uint64_t const since_ns = atomic_load_explicit(&record->stamp, memory_order_relaxed);
+    uint64_t const since_ns = atomic_load_explicit(&record->cost_ns, memory_order_relaxed);
     uint32_t const load = weir__record_in_flight(record);
     if (WEIR__UNLIKELY(cost <= 0))
         return DRAWS_UNKNOWN * load;
@@ -228,7 +228,7 @@ static void draws_ended_peak(const weir__config *config, weir__record *record, u
 {
     if (outcome == WEIR_IGNORED || outcome == WEIR_CANCELLED)
         return;
-    uint64_t const since_ns = atomic_load_explicit(&record->stamp, memory_order_relaxed);
+    uint64_t const since_ns = atomic_load_explicit(&record->cost_ns, memory_order_relaxed);
     double const old =
         weir__real_of_bits(atomic_load_explicit(&record->cost, memory_order_relaxed));
     double const loss = draws_loss(config, since_ns, now_ns);
@@ -236,7 +236,7 @@ static void draws_ended_peak(const weir__config *config, weir__record *record, u
     double const next = sample > old ? sample : old - (old - sample) * loss;
     atomic_store_explicit(&record->cost, weir__real_bits(next), memory_order_relaxed);
     if (now_ns > since_ns)
-        atomic_store_explicit(&record->stamp, now_ns, memory_order_relaxed);
+        atomic_store_explicit(&record->cost_ns, now_ns, memory_order_relaxed);
 }
 
 const weir__kind weir__kind_random = {.name = "random",

@@ -113,7 +113,8 @@ void weir__record_succeed(weir__record *heir, weir__record *elder)
     atomic_store(&heir->elder, elder);
     atomic_store(&heir->latency_ns, atomic_load(&elder->latency_ns));
     atomic_store(&heir->cost, atomic_load(&elder->cost));
-    atomic_store(&heir->stamp, atomic_load(&elder->stamp));
+    atomic_store(&heir->cost_ns, atomic_load(&elder->cost_ns));
+    atomic_store(&heir->last_turn, atomic_load(&elder->last_turn));
     atomic_store(&heir->speed, atomic_load(&elder->speed));
     atomic_store(&heir->mean_ns, atomic_load(&elder->mean_ns));
     atomic_store(&heir->report, atomic_load(&elder->report));

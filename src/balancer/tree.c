@@ -16,7 +16,7 @@ typedef struct tree_plan {
 typedef struct tree_load {
     uint64_t calls; /* In flight and one more. */
     uint64_t share;
-    uint64_t stamp;
+    uint64_t last_turn;
     bool full;
 } tree_load;
 
@@ -26,7 +26,7 @@ static tree_load tree_look(weir__record *record)
     return (tree_load){
         .calls = (uint64_t)in_flight + 1,
         .share = weir__record_share(record),
-        .stamp = atomic_load_explicit(&record->stamp, memory_order_relaxed),
+        .last_turn = atomic_load_explicit(&record->last_turn, memory_order_relaxed),
         .full = record->max_in_flight > 0 && in_flight >= record->max_in_flight,
     };
 }
@@ -39,7 +39,7 @@ static bool tree_beats(weir__record *one, weir__record *other)
         return b.full;
     if (a.calls * b.share != b.calls * a.share)
         return a.calls * b.share < b.calls * a.share;
-    return a.stamp <= b.stamp;
+    return a.last_turn <= b.last_turn;
 }
 
 static uint32_t tree_match(const weir__level *level, const tree_plan *plan, uint32_t node)
@@ -104,7 +104,7 @@ static weir__record *tree_propose(weir_balancer *balancer, weir__level *level, w
     if (best == NULL)
         best = level->ready[winner];
     uint64_t const turn = atomic_fetch_add_explicit(&level->turn, 1, memory_order_relaxed);
-    atomic_store_explicit(&best->stamp, turn, memory_order_relaxed);
+    atomic_store_explicit(&best->last_turn, turn, memory_order_relaxed);
     return best;
 }
 

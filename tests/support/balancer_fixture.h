@@ -10,6 +10,7 @@
 typedef struct fixture {
     fake_env fake;
     weir_env env;
+    weir_balancer_options options;
     weir_balancer *balancer;
 } fixture;
 
@@ -18,7 +19,7 @@ static fixture f;
 static inline int setup(void **state)
 {
     (void)state;
-    f = (fixture){.fake = {.now_ns = 1}};
+    f = (fixture){.fake = {.now_ns = 1}, .options = WEIR_BALANCER_OPTIONS_INIT};
     f.env = fake_env_hooks(&f.fake);
     return 0;
 }
@@ -31,13 +32,13 @@ static inline int teardown(void **state)
     return f.fake.live == 0 && f.fake.live_bytes == 0 ? 0 : -1;
 }
 
+/* Of f.options. */
 static inline void create(weir_balancer_algorithm algorithm)
 {
-    weir_balancer_options options = WEIR_BALANCER_OPTIONS_INIT;
-    options.algorithm = algorithm;
-    options.env = &f.env;
+    f.options.algorithm = algorithm;
+    f.options.env = &f.env;
     weir_balancer_destroy(f.balancer);
-    assert_int_equal(weir_balancer_create(&f.balancer, &options), WEIR_OK);
+    assert_int_equal(weir_balancer_create(&f.balancer, &f.options), WEIR_OK);
 }
 
 /* Members "a", "b", ... of these weights. */
@@ -117,6 +118,49 @@ static inline void collect(const weir_member *member, const weir_member_stats *s
     char *const text = user;
     (void)snprintf(text + strlen(text), 64 - strlen(text), "%s%u:%u ", member->id, stats->in_flight,
                    stats->flags);
+}
+
+/* `count` members "0", "1", ... */
+static inline void number_members(weir_member *members, size_t count)
+{
+    static char ids[1000][24];
+    assert_true(count <= 1000);
+    for (size_t i = 0; i < count; i++) {
+        members[i] = (weir_member)WEIR_MEMBER_INIT;
+        (void)snprintf(ids[i], sizeof ids[i], "%zu", i);
+        members[i].id = ids[i];
+    }
+}
+
+static inline void update(const weir_member *members, size_t count)
+{
+    assert_int_equal(weir_balancer_update(f.balancer, members, count, 0), WEIR_OK);
+}
+
+static inline void flag(const char *id, uint32_t set, uint32_t clear)
+{
+    assert_int_equal(weir_balancer_set_flags(f.balancer, id, set, clear), WEIR_OK);
+}
+
+/* The share, in percent, of picks that come from members for which `is` holds. */
+static inline double share_of(bool (*is)(const weir_member *member),
+                              const weir_pick_options *options)
+{
+    unsigned const picks = 40000;
+    unsigned count = 0;
+    for (unsigned i = 0; i < picks; i++) {
+        weir_pick picked;
+        assert_int_equal(weir_balancer_pick(f.balancer, options, &picked), WEIR_OK);
+        count += is(picked.member);
+        assert_int_equal(weir_balancer_done(f.balancer, &picked, WEIR_SUCCESS, 1000), WEIR_OK);
+    }
+    return count * 100.0 / picks;
+}
+
+/* 40,000 draws: four standard deviations of a share are at most 1 %. */
+static inline void assert_share(double percent, double expected)
+{
+    assert_true(percent > expected - 1 && percent < expected + 1);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -1,0 +1,531 @@
+/* Balancer: weights that change by time, reports and recovery; and what algorithms learn. */
+#include "support/balancer_fixture.h"
+
+#define MS UINT64_C(1000000)
+#define S  (1000 * MS)
+
+static void run_task_at(uint64_t now_ns)
+{
+    weir_task const task = weir_balancer_task(f.balancer);
+    f.fake.now_ns = now_ns;
+    (void)task.run(task.self, now_ns);
+}
+
+static void assert_near(double value, double expected)
+{
+    assert_true(value > expected * 0.999 && value < expected * 1.001);
+}
+
+/* ---- Sequences ---- */
+
+/* Deadlines are multiples of 1 / weight; at 1, b and c entered before a's fifth. */
+static void earliest_deadline_follows_its_deadlines(void **state)
+{
+    (void)state;
+    create(WEIR_EARLIEST_DEADLINE);
+    SET_WEIGHTS(5, 1, 1);
+    assert_string_equal(sequence(14), "aaaabcaaaaabca");
+    create(WEIR_EARLIEST_DEADLINE);
+    SET_WEIGHTS(3, 2); /* 1/3, 1/2, 2/3, then both at 1: b waited longer. */
+    assert_string_equal(sequence(10), "ababaababa");
+}
+
+/* A58: member b of n in round g = s / n serves if (w g + 32,767 b) % 65,535 >= 65,535 - w, with
+ * weights 21,845 and 65,535: a in the rounds 2, 5, 8, ..., b always. */
+static void static_stride_skips_as_grpc_specifies(void **state)
+{
+    (void)state;
+    create(WEIR_STATIC_STRIDE);
+    SET_WEIGHTS(1, 3);
+    assert_string_equal(sequence(12), "bbabbbabbbab");
+}
+
+/* ---- Least connections ---- */
+
+/* Beside a model that looks at all: of the least (calls + 1) / weight, the one picked longest ago. */
+static void least_connections_finds_the_least_of_all(void **state)
+{
+    (void)state;
+    uint32_t const weights[8] = {1, 2, 3, 4, 1, 1, 7, 2};
+    uint32_t in_flight[8] = {0};
+    int last[8] = {0};
+    weir_pick held[400];
+    create(WEIR_LEAST_CONNECTIONS);
+    set_weights(weights, 8, 0);
+    for (int i = 0; i < 400; i++) {
+        int best = 0;
+        for (int at = 1; at < 8; at++) {
+            uint64_t const ours = (in_flight[at] + 1) * (uint64_t)weights[best];
+            uint64_t const theirs = (in_flight[best] + 1) * (uint64_t)weights[at];
+            if (ours < theirs || (ours == theirs && last[at] < last[best]))
+                best = at;
+        }
+        held[i] = pick();
+        assert_int_equal(held[i].member->id[0] - 'a', best);
+        in_flight[best]++;
+        last[best] = i + 1;
+        if (i % 3 == 2) { /* Gives one of the earlier back. */
+            int const back = i / 2;
+            if (held[back].member != NULL) {
+                in_flight[held[back].member->id[0] - 'a']--;
+                done(&held[back]);
+            }
+        }
+    }
+    for (int i = 0; i < 400; i++)
+        if (held[i].member != NULL)
+            done(&held[i]);
+}
+
+static void least_connections_passes_over_members_that_are_full(void **state)
+{
+    (void)state;
+    weir_member members[3];
+    weir_pick held[4];
+    create(WEIR_LEAST_CONNECTIONS);
+    number_members(members, 3);
+    members[0].weight = 100;
+    members[0].max_in_flight = 1;
+    update(members, 3);
+    held[0] = pick();
+    assert_string_equal(held[0].member->id, "0");
+    for (int i = 1; i < 4; i++) {
+        held[i] = pick();
+        assert_string_not_equal(held[i].member->id, "0");
+    }
+    for (int i = 0; i < 4; i++)
+        done(&held[i]);
+}
+
+/* ---- Peak EWMA ---- */
+
+static void call_taking(const char *id, weir_outcome outcome, uint64_t latency_ns)
+{
+    weir_pick_options const options = {.sticky = id};
+    weir_pick picked;
+    assert_int_equal(weir_balancer_pick_at(f.balancer, &options, f.fake.now_ns - latency_ns,
+                                           &picked),
+                     WEIR_OK);
+    assert_string_equal(picked.member->id, id);
+    assert_int_equal(weir_balancer_done(f.balancer, &picked, outcome, latency_ns), WEIR_OK);
+}
+
+/* 100 e^-1 + 20 (1 - e^-1) = 49.43 ms. */
+static void a_cost_jumps_up_at_once_and_decays_with_time(void **state)
+{
+    (void)state;
+    create(WEIR_PEAK_EWMA);
+    SET_WEIGHTS(1, 1);
+    f.fake.now_ns = 1000 * S;
+    call_taking("a", WEIR_SUCCESS, 10 * MS);
+    assert_int_equal(stats_of("a").cost_ns, 10 * MS);
+    call_taking("a", WEIR_SUCCESS, 100 * MS);
+    assert_int_equal(stats_of("a").cost_ns, 100 * MS);
+    f.fake.now_ns += 10 * S;
+    call_taking("a", WEIR_SUCCESS, 20 * MS);
+    assert_near((double)stats_of("a").cost_ns, 49.4303e6);
+    f.fake.now_ns -= 5 * S; /* A clock that steps back takes nothing off. */
+    call_taking("a", WEIR_SUCCESS, 1);
+    assert_near((double)stats_of("a").cost_ns, 49.4303e6);
+}
+
+/* 1 s at least, then twice what it was, at most 30 s. */
+static void a_failure_is_charged_as_slow_however_fast_it_was(void **state)
+{
+    (void)state;
+    create(WEIR_PEAK_EWMA);
+    SET_WEIGHTS(1, 1);
+    f.fake.now_ns = 1000 * S;
+    uint64_t const expected_s[] = {1, 2, 4, 8, 16, 30, 30};
+    weir_outcome const outcomes[] = {WEIR_FAILURE, WEIR_TIMEOUT, WEIR_OVERLOAD};
+    for (size_t i = 0; i < 7; i++) {
+        call_taking("a", outcomes[i % 3], MS);
+        assert_near((double)stats_of("a").cost_ns, (double)(expected_s[i] * S));
+    }
+    call_taking("b", WEIR_IGNORED, MS);
+    call_taking("b", WEIR_CANCELLED, MS);
+    assert_int_equal(stats_of("b").cost_ns, 0);
+}
+
+/* ingress-nginx#9882, mosn#2274: b fails in 1 ms, a serves in 100 ms. */
+static void a_member_that_fails_fast_attracts_nothing(void **state)
+{
+    (void)state;
+    create(WEIR_PEAK_EWMA);
+    SET_WEIGHTS(1, 1);
+    f.fake.now_ns = 1000 * S;
+    unsigned failing = 0;
+    for (int i = 0; i < 1000; i++) {
+        weir_pick picked = pick();
+        bool const bad = picked.member->id[0] == 'b';
+        failing += bad;
+        f.fake.now_ns += 100 * MS;
+        assert_int_equal(weir_balancer_done(f.balancer, &picked, bad ? WEIR_FAILURE : WEIR_SUCCESS,
+                                            bad ? MS : 100 * MS),
+                         WEIR_OK);
+    }
+    assert_in_range(failing, 1, 50);
+}
+
+static void a_member_not_heard_of_gets_one_call_until_its_first_result(void **state)
+{
+    (void)state;
+    create(WEIR_PEAK_EWMA);
+    SET_WEIGHTS(1, 1);
+    f.fake.now_ns = 1000 * S;
+    call_taking("a", WEIR_SUCCESS, 900 * MS);
+    weir_pick first = pick();
+    assert_string_equal(first.member->id, "b");
+    weir_pick held[20];
+    for (int i = 0; i < 20; i++) {
+        held[i] = pick();
+        assert_string_equal(held[i].member->id, "a");
+    }
+    done(&first);
+    for (int i = 0; i < 20; i++)
+        done(&held[i]);
+    first = pick();
+    assert_string_equal(first.member->id, "b");
+    done(&first);
+}
+
+static void a_weight_divides_the_cost(void **state)
+{
+    (void)state;
+    weir_pick held[30];
+    unsigned heavy = 0;
+    create(WEIR_PEAK_EWMA);
+    SET_WEIGHTS(1, 2);
+    f.fake.now_ns = 1000 * S;
+    call_taking("a", WEIR_SUCCESS, 100 * MS);
+    call_taking("b", WEIR_SUCCESS, 100 * MS);
+    for (int i = 0; i < 30; i++) {
+        held[i] = pick();
+        heavy += held[i].member->id[0] == 'b';
+    }
+    assert_in_range(heavy, 19, 21);
+    for (int i = 0; i < 30; i++)
+        done(&held[i]);
+}
+
+static void costs_outlive_a_change_of_weights(void **state)
+{
+    (void)state;
+    create(WEIR_PEAK_EWMA);
+    SET_WEIGHTS(1, 1);
+    f.fake.now_ns = 1000 * S;
+    call_taking("a", WEIR_SUCCESS, 100 * MS);
+    SET_WEIGHTS(3, 1);
+    assert_int_equal(stats_of("a").cost_ns, 100 * MS);
+    assert_int_equal(stats_of("a").completed, 1);
+}
+
+/* ---- Choices ---- */
+
+/* With as many choices as members, the least loaded is always found. */
+static void more_choices_find_the_least_of_more(void **state)
+{
+    (void)state;
+    weir_pick held[24];
+    f.options.choices = 8;
+    create(WEIR_LEAST_REQUEST);
+    SET_WEIGHTS(1, 1, 1, 1, 1, 1, 1, 1);
+    for (int i = 0; i < 24; i++) {
+        held[i] = pick();
+        assert_int_equal(stats_of(held[i].member->id).in_flight, i / 8 + 1);
+    }
+    for (int i = 0; i < 24; i++)
+        done(&held[i]);
+}
+
+/* load^2 / weight: 1 : 4 of weight are 1 : 2 of load; without bias, weight alone counts: 1 : 4. */
+static void a_bias_sets_how_much_load_counts(void **state)
+{
+    (void)state;
+    weir_pick held[300];
+    f.options.bias = 2;
+    create(WEIR_LEAST_REQUEST);
+    SET_WEIGHTS(1, 4);
+    for (int i = 0; i < 300; i++)
+        held[i] = pick();
+    assert_in_range(stats_of("b").in_flight, 198, 202);
+    for (int i = 0; i < 300; i++)
+        done(&held[i]);
+    f.options.bias = 0;
+    f.fake.random = 5;
+    create(WEIR_LEAST_REQUEST);
+    SET_WEIGHTS(1, 4);
+    for (int i = 0; i < 300; i++)
+        held[i] = pick();
+    assert_in_range(stats_of("b").in_flight, 212, 268); /* 240, four standard deviations. */
+    for (int i = 0; i < 300; i++)
+        done(&held[i]);
+}
+
+/* ---- First ---- */
+
+static void first_fills_one_member_before_it_asks_the_next(void **state)
+{
+    (void)state;
+    weir_member members[3];
+    weir_pick held[5];
+    create(WEIR_FIRST);
+    number_members(members, 3);
+    for (int i = 0; i < 3; i++)
+        members[i].max_in_flight = 2;
+    update(members, 3);
+    static const char *const expected[] = {"0", "0", "1", "1", "2"};
+    for (int i = 0; i < 5; i++) {
+        held[i] = pick();
+        assert_string_equal(held[i].member->id, expected[i]);
+    }
+    done(&held[0]);
+    held[0] = pick();
+    assert_string_equal(held[0].member->id, "0");
+    for (int i = 0; i < 5; i++)
+        done(&held[i]);
+}
+
+/* ---- Locality-aware ---- */
+
+/* b takes ten times as long: while all are idle, it gets what is left of a tenth. */
+static void locality_aware_prefers_who_is_fast_and_forgets_nobody(void **state)
+{
+    (void)state;
+    unsigned slow = 0, late = 0;
+    f.fake.random = 8;
+    create(WEIR_LOCALITY_AWARE);
+    SET_WEIGHTS(1, 1);
+    f.fake.now_ns = 1000 * S;
+    for (int i = 0; i < 20000; i++) {
+        weir_pick picked = pick();
+        bool const b = picked.member->id[0] == 'b';
+        late += b && i >= 10000;
+        slow += b;
+        f.fake.now_ns += MS;
+        assert_int_equal(weir_balancer_done(f.balancer, &picked, WEIR_SUCCESS, b ? 10 * MS : MS),
+                         WEIR_OK);
+    }
+    assert_in_range(slow, 1, 2000);
+    assert_in_range(late, 1, 1000);
+}
+
+/* brpc's punishment in flight: b has answered as a does, and now answers nothing. */
+static void locality_aware_turns_from_a_member_before_its_calls_fail(void **state)
+{
+    (void)state;
+    static weir_pick stuck[4000];
+    unsigned count = 0;
+    f.fake.random = 8;
+    create(WEIR_LOCALITY_AWARE);
+    SET_WEIGHTS(1, 1);
+    f.fake.now_ns = 1000 * S;
+    for (int i = 0; i < 4000; i++) {
+        weir_pick picked = pick();
+        f.fake.now_ns += MS;
+        if (i >= 2000 && picked.member->id[0] == 'b')
+            stuck[count++] = picked;
+        else
+            assert_int_equal(weir_balancer_done(f.balancer, &picked, WEIR_SUCCESS, MS), WEIR_OK);
+    }
+    assert_in_range(count, 1, 100); /* Of 2,000; half, if it were not seen. */
+    for (unsigned i = 0; i < count; i++)
+        done(&stuck[i]);
+}
+
+/* ---- Slow start ---- */
+
+static void slow_start(double aggression)
+{
+    f.options.slow_start_ns = 100 * S;
+    f.options.slow_start_aggression = aggression;
+    create(WEIR_SMOOTH_WEIGHTED);
+    f.fake.now_ns = 1000 * S;
+    SET_WEIGHTS(10, 10);
+}
+
+/* envoy: weight * max(10 %, (t / window)^(1 / aggression)). */
+static void a_member_that_comes_back_starts_slowly(void **state)
+{
+    (void)state;
+    unsigned counts[8];
+    slow_start(1);
+    assert_near(stats_of("a").weight, 10); /* Not at the start of the process. */
+    flag("a", WEIR_MEMBER_UNHEALTHY, 0);
+    flag("a", 0, WEIR_MEMBER_UNHEALTHY);
+    assert_near(stats_of("a").weight, 1);
+    count_picks(counts, 110);
+    assert_int_equal(counts[0], 10);
+    run_task_at(1050 * S);
+    assert_near(stats_of("a").weight, 5);
+    run_task_at(1100 * S);
+    assert_near(stats_of("a").weight, 10);
+    slow_start(2);
+    flag("a", WEIR_MEMBER_EJECTED, 0);
+    flag("a", 0, WEIR_MEMBER_EJECTED);
+    run_task_at(1025 * S);
+    assert_near(stats_of("a").weight, 5); /* The root of a quarter. */
+}
+
+static void a_new_member_starts_slowly_and_goes_on_after_an_update(void **state)
+{
+    (void)state;
+    slow_start(1);
+    SET_WEIGHTS(10, 10, 20);
+    assert_near(stats_of("b").weight, 10);
+    assert_near(stats_of("c").weight, 2);
+    run_task_at(1050 * S);
+    assert_near(stats_of("c").weight, 10);
+    SET_WEIGHTS(10, 10, 30); /* envoy#29008: what it has reached is not lost. */
+    assert_near(stats_of("c").weight, 15);
+    f.fake.now_ns = 1060 * S;
+    SET_WEIGHTS(10, 10, 30, 10);
+    assert_near(stats_of("c").weight, 18);
+    assert_near(stats_of("d").weight, 1);
+}
+
+static void the_task_looks_in_as_often_as_it_is_needed(void **state)
+{
+    (void)state;
+    create(WEIR_ROUND_ROBIN);
+    weir_task task = weir_balancer_task(f.balancer);
+    assert_int_equal(task.run(task.self, S), WEIR_NEVER);
+    f.options.slow_start_ns = 20 * S;
+    assert_int_equal(weir_balancer_configure(f.balancer, &f.options), WEIR_OK);
+    assert_in_range(task.run(task.self, S), S + 1, 2 * S + 1);
+    f.options.reported_weights = true;
+    f.options.report_update_ns = 100 * MS;
+    assert_int_equal(weir_balancer_configure(f.balancer, &f.options), WEIR_OK);
+    assert_int_equal(task.run(task.self, S), S + 100 * MS);
+}
+
+/* ---- Recovery ---- */
+
+/* brpc: of 8 wanted, 2 are back, so a quarter of the calls is let through. */
+static void after_a_total_outage_calls_come_back_with_the_members(void **state)
+{
+    (void)state;
+    char id[2] = "a";
+    f.options.recovery_min_members = 8;
+    f.options.recovery_hold_ns = 5 * S;
+    f.options.panic_percent = 0;
+    f.fake.random = 77;
+    create(WEIR_ROUND_ROBIN);
+    SET_WEIGHTS(1, 1, 1, 1, 1, 1, 1, 1);
+    assert_int_equal(pick_result(), WEIR_OK); /* At the start there was no outage. */
+    for (id[0] = 'a'; id[0] <= 'h'; id[0]++)
+        flag(id, WEIR_MEMBER_UNHEALTHY, 0);
+    assert_int_equal(pick_result(), WEIR_EDOWN);
+    flag("a", 0, WEIR_MEMBER_UNHEALTHY);
+    flag("b", 0, WEIR_MEMBER_UNHEALTHY);
+    unsigned through = 0;
+    for (int i = 0; i < 10000; i++) {
+        int const result = pick_result();
+        assert_true(result == WEIR_OK || result == WEIR_ESATURATED);
+        through += result == WEIR_OK;
+    }
+    assert_in_range(through, 2500 - 174, 2500 + 174); /* Four standard deviations. */
+    run_task_at(f.fake.now_ns + 5 * S);               /* No more come: it has to do. */
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(pick_result(), WEIR_OK);
+}
+
+static void recovery_is_over_when_enough_members_are_back(void **state)
+{
+    (void)state;
+    f.options.recovery_min_members = 1;
+    create(WEIR_ROUND_ROBIN);
+    SET_WEIGHTS(1, 1);
+    flag("a", WEIR_MEMBER_DOWN, 0);
+    flag("b", WEIR_MEMBER_DOWN, 0);
+    flag("b", 0, WEIR_MEMBER_DOWN);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(pick_result(), WEIR_OK);
+}
+
+/* ---- Reports ---- */
+
+static void report(const char *id, double calls, double errors, double utilization)
+{
+    weir_load_report const told = {calls, errors, utilization};
+    assert_int_equal(weir_balancer_report(f.balancer, id, &told, f.fake.now_ns), WEIR_OK);
+}
+
+/* A58: 100 / .5 = 200; 100 / (.5 + 25 / 100 * 2) = 100; c has none: the mean, 150. */
+static void weights_are_those_that_members_report(void **state)
+{
+    (void)state;
+    unsigned counts[8];
+    f.options.reported_weights = true;
+    f.options.report_error_penalty = 2;
+    create(WEIR_SMOOTH_WEIGHTED);
+    SET_WEIGHTS(1, 50, 1, 0);
+    f.fake.now_ns = 100 * S;
+    count_picks(counts, 9); /* Nothing is known: all alike. */
+    assert_int_equal(counts[1], 3);
+    report("a", 100, 0, 0.5);
+    report("b", 100, 25, 0.5);
+    run_task_at(105 * S);
+    count_picks(counts, 9); /* Blackout: not believed yet. */
+    assert_int_equal(counts[1], 3);
+    report("a", 100, 0, 0.5);
+    report("b", 100, 25, 0.5);
+    report("b", 0, 0, 0.9); /* Says nothing. */
+    run_task_at(110 * S);
+    count_picks(counts, 9000);
+    assert_in_range(counts[0], 3999, 4001);
+    assert_in_range(counts[1], 1999, 2001);
+    assert_in_range(counts[2], 2999, 3001);
+    assert_int_equal(counts[3], 0);
+    run_task_at(291 * S); /* Three minutes later they have expired. */
+    count_picks(counts, 9);
+    assert_int_equal(counts[1], 3);
+    report("a", 100, 0, 0.5); /* After a gap, the blackout begins anew. */
+    report("b", 100, 25, 0.5);
+    run_task_at(292 * S);
+    count_picks(counts, 9);
+    assert_int_equal(counts[1], 3);
+}
+
+static void reports_that_make_no_sense_are_refused(void **state)
+{
+    (void)state;
+    double const zero = 0;
+    weir_load_report const bad[] = {
+        {-1, 0, 1}, {1, -1, 1}, {1, 0, -1}, {zero / zero, 0, 1}, {1, 0, 1 / zero}};
+    weir_load_report const good = {1, 0, 1};
+    create(WEIR_RANDOM);
+    SET_WEIGHTS(1, 1);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(weir_balancer_report(f.balancer, "a", &bad[i], 1), WEIR_EINVAL);
+    assert_int_equal(weir_balancer_report(f.balancer, "z", &good, 1), WEIR_ENOTFOUND);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(earliest_deadline_follows_its_deadlines),
+        TEST(static_stride_skips_as_grpc_specifies),
+        TEST(least_connections_finds_the_least_of_all),
+        TEST(least_connections_passes_over_members_that_are_full),
+        TEST(a_cost_jumps_up_at_once_and_decays_with_time),
+        TEST(a_failure_is_charged_as_slow_however_fast_it_was),
+        TEST(a_member_that_fails_fast_attracts_nothing),
+        TEST(a_member_not_heard_of_gets_one_call_until_its_first_result),
+        TEST(a_weight_divides_the_cost),
+        TEST(costs_outlive_a_change_of_weights),
+        TEST(more_choices_find_the_least_of_more),
+        TEST(a_bias_sets_how_much_load_counts),
+        TEST(first_fills_one_member_before_it_asks_the_next),
+        TEST(locality_aware_prefers_who_is_fast_and_forgets_nobody),
+        TEST(locality_aware_turns_from_a_member_before_its_calls_fail),
+        TEST(a_member_that_comes_back_starts_slowly),
+        TEST(a_new_member_starts_slowly_and_goes_on_after_an_update),
+        TEST(the_task_looks_in_as_often_as_it_is_needed),
+        TEST(after_a_total_outage_calls_come_back_with_the_members),
+        TEST(recovery_is_over_when_enough_members_are_back),
+        TEST(weights_are_those_that_members_report),
+        TEST(reports_that_make_no_sense_are_refused),
+    };
+    return cmocka_run_group_tests_name("balancer_weights", tests, NULL, NULL);
+}
