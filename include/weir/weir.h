@@ -15,6 +15,7 @@
 #include <weir/http.h>
 #include <weir/limiter.h>
 #include <weir/loop.h>
+#include <weir/outlier.h>
 #include <weir/probe_http.h>
 #include <weir/probe_tcp.h>
 #include <weir/retry.h>
