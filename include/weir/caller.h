@@ -12,7 +12,8 @@
  * member, tried ones last); and that member's breaker (a refusal goes back to the balancer, up to
  * 32 times). Whoever rejects has what was granted before it given back: no permit is lost on a call
  * that is not made.
- * A member whose breaker opens gets WEIR_MEMBER_OPEN, so picks stay O(1), until its rest is over.
+ * A member whose breaker opens gets WEIR_MEMBER_OPEN, so picks stay O(1), until its rest is over;
+ * one that outlier detection ejects, WEIR_MEMBER_EJECTED, until it returns.
  *
  * Threads:    any function, any thread, same caller; one weir_call belongs to one thread at a time.
  * Blocking:   begin, retry and end take no lock while breakers stay closed, but for giving a permit
@@ -27,6 +28,7 @@
 #include <weir/base.h>
 #include <weir/breaker.h>
 #include <weir/limiter.h>
+#include <weir/outlier.h>
 #include <weir/retry.h>
 
 WEIR_BEGIN_DECLS
@@ -58,9 +60,10 @@ typedef struct weir_attempt {
 /** How an attempt went. Zero-initialize, then set the outcome. */
 typedef struct weir_attempt_result {
     weir_outcome outcome;
-    uint64_t retry_after_ns; /**< The member asked to be left alone so long; 0 = it did not. */
-    bool unsent;             /**< The member cannot have acted on it: safe to repeat anyway. */
-    bool final;              /**< There can be no further attempt, e.g. its body is used up. */
+    uint64_t retry_after_ns;    /**< The member asked to be left alone so long; 0 = it did not. */
+    bool unsent;                /**< The member cannot have acted on it: safe to repeat anyway. */
+    bool final;                 /**< There can be no further attempt, e.g. its body is used up. */
+    weir_outlier_origin origin; /**< Of a failure, for outlier detection; LOCAL if unsent. */
 } weir_attempt_result;
 
 /** What is next. */
@@ -107,6 +110,7 @@ typedef struct weir_call {
     size_t label_count;
     bool repeatable;
     bool attempting;
+    bool watched;
     uint32_t tried_count;
     void *tried[WEIR_CALL_MAX_TRIED];
     void *slot;
@@ -120,13 +124,14 @@ typedef enum weir_caller_event_kind {
     WEIR_CALLER_RESULT,   /**< An attempt ended: member, attempt, outcome, latency_ns. */
     WEIR_CALLER_ENDED,    /**< The call is over: outcome, latency_ns from begin, attempt. */
     WEIR_CALLER_BREAKER,  /**< A member's breaker told something: member, breaker. */
+    WEIR_CALLER_OUTLIER,  /**< A member was ejected or returned: member, outlier. */
 } weir_caller_event_kind;
 
 /** For metrics and traces. Valid only during the callback. */
 typedef struct weir_caller_event {
     weir_caller_event_kind kind;
     uint64_t at_ns;
-    const weir_call *call; /**< NULL with WEIR_CALLER_BREAKER. */
+    const weir_call *call; /**< NULL with WEIR_CALLER_BREAKER and WEIR_CALLER_OUTLIER. */
     const char *member;    /**< Its id, or NULL. */
     uint32_t attempt;      /**< Number of the attempt; 0 before the first. */
     weir_outcome outcome;
@@ -134,6 +139,7 @@ typedef struct weir_caller_event {
     uint64_t deadline_ns;
     weir_rejection rejection;
     const weir_breaker_event *breaker; /**< Or NULL. */
+    const weir_outlier_event *outlier; /**< Or NULL. */
 } weir_caller_event;
 
 /** Called on the thread that caused it, with no lock held; may use the caller, not destroy it. */
@@ -145,19 +151,20 @@ typedef struct weir_caller_options {
     const weir_balancer_options *balancer; /**< NULL = its defaults. */
     const weir_limiter_options *limiter;   /**< NULL = no limit. */
     const weir_breaker_options
-        *breaker;                    /**< Of each member; NULL = none. Its on_event is not used. */
-    const weir_retry_options *retry; /**< NULL = one attempt. */
-    uint64_t timeout_ns;             /**< Of a call, >= 1; WEIR_NEVER = none. */
-    uint64_t attempt_timeout_ns;     /**< Of each attempt, >= 1; WEIR_NEVER = none. */
-    weir_caller_event_fn on_event;   /**< May be NULL. */
-    void *user;                      /**< Passed to on_event; borrowed. */
-    const weir_env *env;             /**< NULL for defaults; copied. */
+        *breaker; /**< Of each member; NULL = none. Its on_event is not used. */
+    const weir_outlier_options *outlier; /**< NULL = nobody is ejected. Its on_event is not used. */
+    const weir_retry_options *retry;     /**< NULL = one attempt. */
+    uint64_t timeout_ns;                 /**< Of a call, >= 1; WEIR_NEVER = none. */
+    uint64_t attempt_timeout_ns;         /**< Of each attempt, >= 1; WEIR_NEVER = none. */
+    weir_caller_event_fn on_event;       /**< May be NULL. */
+    void *user;                          /**< Passed to on_event; borrowed. */
+    const weir_env *env;                 /**< NULL for defaults; copied. */
 } weir_caller_options;
 
 #define WEIR_CALLER_OPTIONS_INIT                                                                   \
     {                                                                                              \
         .struct_size = sizeof(weir_caller_options), .balancer = NULL, .limiter = NULL,             \
-        .breaker = NULL, .retry = NULL, .timeout_ns = WEIR_NEVER,                                  \
+        .breaker = NULL, .outlier = NULL, .retry = NULL, .timeout_ns = WEIR_NEVER,                 \
         .attempt_timeout_ns = WEIR_NEVER, .on_event = NULL, .user = NULL, .env = NULL              \
     }
 
@@ -191,7 +198,7 @@ WEIR_API WEIR_MUST_CHECK int weir_caller_set_members(weir_caller *caller,
                                                      uint64_t version);
 
 /**
- * Replace balancer, limiter, breaker, retry and timeout options while calls go on; states and
+ * Replace balancer, limiter, breaker, outlier, retry and timeout options while calls go on; states and
  * counts are kept. on_event, user and env stay as created.
  *
  * @return WEIR_OK; WEIR_EINVAL: an option is out of range;
@@ -259,7 +266,8 @@ typedef struct weir_caller_member {
     const weir_member *member;
     void *user; /**< As given with the member. */
     weir_member_stats stats;
-    weir_breaker_stats breaker; /**< All zero without a breaker. */
+    weir_breaker_stats breaker;      /**< All zero without a breaker. */
+    weir_outlier_host_stats outlier; /**< All zero without outlier detection. */
 } weir_caller_member;
 
 /** Visit all members, in the order in which they were given. For status pages. */
@@ -272,6 +280,19 @@ WEIR_API void weir_caller_get_stats(weir_caller *caller, weir_caller_stats *stat
 /** The limiter's view, as of now_ns; `remaining` is UINT64_MAX without a limit. */
 WEIR_API void weir_caller_get_limit(weir_caller *caller, uint64_t now_ns,
                                     weir_limiter_stats *stats);
+
+/** Outlier detection as a whole. */
+WEIR_API void weir_caller_get_outlier(weir_caller *caller, weir_outlier_stats *stats);
+
+/** End a member's ejection, e.g. since an active check passed. WEIR_OK, WEIR_ENOTFOUND, or
+ * WEIR_EBUSY: it is not ejected. */
+WEIR_API int weir_caller_uneject(weir_caller *caller, const char *id, uint64_t now_ns);
+
+/**
+ * What makes time pass for outlier detection, slow start, reported weights and recovery of the
+ * balancer: to be run, by one thread at a time, if any of these is used.
+ */
+WEIR_API weir_task weir_caller_task(weir_caller *caller);
 
 /** The balancer inside, for flags: drain, mark down. Lives as long as the caller. */
 WEIR_API weir_balancer *weir_caller_balancer(weir_caller *caller);

@@ -207,10 +207,13 @@ WEIR_API int weir_outlier_eject(weir_outlier_host *host, uint64_t now_ns);
 /** End its ejection, e.g. since an active check passed. WEIR_OK, or WEIR_EBUSY as above. */
 WEIR_API int weir_outlier_uneject(weir_outlier_host *host, uint64_t now_ns);
 
+/** End all ejections; at the next run of the task at the latest. */
+WEIR_API void weir_outlier_uneject_all(weir_outlier *outlier, uint64_t now_ns);
+
 /** Sweeps, and ends of ejections. Must be run, by one thread at a time. */
 WEIR_API weir_task weir_outlier_task(weir_outlier *outlier);
 
-/** Whether the host is ejected now. Takes no lock. */
+/** Whether the host is ejected now, or has left. Takes no lock. */
 WEIR_API bool weir_outlier_is_ejected(const weir_outlier_host *host);
 
 WEIR_API void weir_outlier_get_host(weir_outlier_host *host, weir_outlier_host_stats *stats);

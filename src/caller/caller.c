@@ -142,11 +142,14 @@ static int caller_find_member(weir_call *call, const weir__call_policy *policy, 
 }
 
 /* Gives everything of the attempt back; the slot stays held for the sake of call->tried. */
-static void caller_release(weir_call *call, weir_outcome outcome, uint64_t now_ns)
+static void caller_release(weir_call *call, weir_outcome outcome, weir_outlier_origin origin,
+                           uint64_t now_ns)
 {
     weir__slot *const slot = call->slot;
     uint64_t const latency_ns = now_ns > call->attempt_ns ? now_ns - call->attempt_ns : 0;
     weir_breaker_leave_at(slot->breaker, &call->permit, outcome, now_ns);
+    if (call->watched)
+        weir_outlier_record(slot->host, outcome, origin, latency_ns, now_ns);
     (void)weir_balancer_done(call->caller->balancer, &call->pick, outcome, latency_ns);
     call->attempting = false;
 }
@@ -199,6 +202,7 @@ static void caller_start_attempt(weir_call *call, const weir__call_policy *polic
     weir__slot *const slot = call->slot;
     uint64_t const end_ns = weir__add_ns(now_ns, policy->attempt_timeout_ns);
     call->attempting = true;
+    call->watched = policy->watched;
     call->attempt_ns = now_ns;
     *attempt = (weir_attempt){
         .member = call->pick.member,
@@ -353,7 +357,7 @@ weir_call_verdict weir_caller_end(weir_call *call, const weir_attempt_result *re
     if (call->caller == NULL || !call->attempting)
         return WEIR_CALL_FAILED;
     weir_outcome const outcome = result->outcome;
-    caller_release(call, outcome, now_ns);
+    caller_release(call, outcome, result->unsent ? WEIR_ORIGIN_LOCAL : result->origin, now_ns);
     caller_tell_result(call, outcome, now_ns);
     caller_remember_tried(call);
     if (outcome == WEIR_SUCCESS || outcome == WEIR_IGNORED || outcome == WEIR_CANCELLED)
@@ -395,7 +399,7 @@ void weir_caller_cancel(weir_call *call, uint64_t now_ns)
     if (call->caller == NULL)
         return;
     if (call->attempting) {
-        caller_release(call, WEIR_CANCELLED, now_ns);
+        caller_release(call, WEIR_CANCELLED, WEIR_ORIGIN_LOCAL, now_ns);
         caller_tell_result(call, WEIR_CANCELLED, now_ns);
         caller_remember_tried(call);
     }

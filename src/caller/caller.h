@@ -19,6 +19,7 @@ typedef struct weir__slot {
     size_t id_size;
     _Atomic(void *) user;
     weir_breaker *breaker;
+    weir_outlier_host *host;
     _Atomic uint32_t in_use; /* Calls that hold it. */
     weir__heap_node rest;    /* In caller.rests while its breaker is open. Caller's lock. */
     uint64_t left;           /* Grace mark of its leaving. Caller's lock. */
@@ -30,6 +31,7 @@ typedef struct weir__call_policy {
     weir_retry_options retry;
     uint64_t timeout_ns, attempt_timeout_ns;
     bool guarded; /* There is a breaker. */
+    bool watched; /* There is outlier detection. */
 } weir__call_policy;
 
 typedef struct weir__caller_policy {
@@ -41,6 +43,7 @@ struct weir_caller {
     weir_env env;
     weir_balancer *balancer;
     weir_limiter *limiter;
+    weir_outlier *outlier;
     weir_caller_event_fn on_event;
     void *user;
     weir__snapshot policy;
@@ -53,6 +56,7 @@ struct weir_caller {
     weir__map slots;
     weir__slot *left; /* Out of the set; calls may still hold them. */
     weir__heap rests;
+    bool flags_behind; /* For want of memory, some WEIR_MEMBER_EJECTED is not what it should be. */
 
     unsigned char apart[WEIR__CACHE_LINE];
     struct {
@@ -64,6 +68,8 @@ struct weir_caller {
 void weir__caller_wake(weir_caller *caller, uint64_t now_ns);
 /* Lock held. Has all of them cleared at the next call. */
 void weir__caller_wake_all(weir_caller *caller);
+/* Of the outlier detection; user is the caller. */
+void weir__caller_on_outlier(const weir_outlier_event *event, void *user);
 void weir__slot_free(const weir_env *env, weir__slot *slot);
 void weir__caller_tell(weir_caller *caller, const weir_caller_event *event);
 

@@ -37,6 +37,20 @@ static weir_breaker_options caller_breaker_options(const weir_caller *caller,
     return breaker;
 }
 
+static weir_outlier_options caller_outlier_options(weir_caller *caller,
+                                                   const weir_caller_options *options)
+{
+    weir_outlier_options outlier = WEIR_OUTLIER_OPTIONS_INIT;
+    outlier.consecutive_failures = outlier.consecutive_local = 0; /* Nothing is detected. */
+    outlier.success_rate_factor = outlier.failure_percent = 0;
+    if (options->outlier != NULL)
+        outlier = *options->outlier;
+    outlier.on_event = weir__caller_on_outlier;
+    outlier.user = caller;
+    outlier.env = &caller->env;
+    return outlier;
+}
+
 static int caller_load(weir_caller_options *loaded, const weir_caller_options *options)
 {
     *loaded = (weir_caller_options)WEIR_CALLER_OPTIONS_INIT;
@@ -50,7 +64,7 @@ static int caller_load(weir_caller_options *loaded, const weir_caller_options *o
 }
 
 /* Parts made of these options, for a trial: whether they would take them. */
-static int caller_try_parts(const weir_caller *caller, const weir_caller_options *options)
+static int caller_try_parts(weir_caller *caller, const weir_caller_options *options)
 {
     weir_limiter_options const limiter_options = caller_limiter_options(caller, options);
     weir_breaker_options const breaker_options = caller_breaker_options(caller, options);
@@ -58,11 +72,16 @@ static int caller_try_parts(const weir_caller *caller, const weir_caller_options
     weir_limiter *limiter = NULL;
     weir_breaker *breaker = NULL;
     weir_balancer *balancer = NULL;
+    weir_outlier_options const outlier_options = caller_outlier_options(caller, options);
+    weir_outlier *outlier = NULL;
     int result = weir_limiter_create(&limiter, &limiter_options);
     if (result == WEIR_OK)
         result = weir_breaker_create(&breaker, &breaker_options);
     if (result == WEIR_OK)
         result = weir_balancer_create(&balancer, &balancer_options);
+    if (result == WEIR_OK)
+        result = weir_outlier_create(&outlier, &outlier_options);
+    weir_outlier_destroy(outlier);
     weir_balancer_destroy(balancer);
     weir_limiter_destroy(limiter);
     weir_breaker_destroy(breaker);
@@ -82,6 +101,7 @@ static weir__caller_policy *caller_policy_new(const weir_caller *caller,
     policy->calls.timeout_ns = options->timeout_ns;
     policy->calls.attempt_timeout_ns = options->attempt_timeout_ns;
     policy->calls.guarded = options->breaker != NULL;
+    policy->calls.watched = options->outlier != NULL;
     return policy;
 }
 
@@ -89,11 +109,14 @@ static int caller_make_parts(weir_caller *caller, const weir_caller_options *opt
 {
     weir_limiter_options const limiter = caller_limiter_options(caller, options);
     weir_balancer_options const balancer = caller_balancer_options(caller, options);
+    weir_outlier_options const outlier = caller_outlier_options(caller, options);
     int result = caller_try_parts(caller, options);
     if (result == WEIR_OK)
         result = weir_limiter_create(&caller->limiter, &limiter);
     if (result == WEIR_OK)
         result = weir_balancer_create(&caller->balancer, &balancer);
+    if (result == WEIR_OK)
+        result = weir_outlier_create(&caller->outlier, &outlier);
     if (result != WEIR_OK)
         return result;
     weir__caller_policy *const policy = caller_policy_new(caller, options);
@@ -147,6 +170,7 @@ void weir_caller_destroy(weir_caller *caller)
     weir__heap_free(&caller->rests);
     weir__snapshot_free(&caller->policy);
     weir_balancer_destroy(caller->balancer);
+    weir_outlier_destroy(caller->outlier);
     weir_limiter_destroy(caller->limiter);
     pthread_mutex_destroy(&caller->lock);
     weir__free(&env, caller, sizeof *caller);
@@ -158,6 +182,7 @@ static int caller_put_in_force(weir_caller *caller, const weir_caller_options *o
     weir_limiter_options const limiter = caller_limiter_options(caller, options);
     weir_breaker_options const breaker = caller_breaker_options(caller, options);
     weir_balancer_options const balancer = caller_balancer_options(caller, options);
+    weir_outlier_options const outlier = caller_outlier_options(caller, options);
     weir__caller_policy *const policy = caller_policy_new(caller, options);
     int result = policy != NULL ? WEIR_OK : WEIR_ENOMEM;
     weir__slot *slot;
@@ -167,6 +192,8 @@ static int caller_put_in_force(weir_caller *caller, const weir_caller_options *o
         result = weir_limiter_update(caller->limiter, &limiter);
     if (result == WEIR_OK)
         result = weir_balancer_configure(caller->balancer, &balancer);
+    if (result == WEIR_OK)
+        result = weir_outlier_update(caller->outlier, &outlier);
     if (result != WEIR_OK) {
         weir__free(&caller->env, policy, sizeof *policy);
         return result;
@@ -189,13 +216,15 @@ int weir_caller_update(weir_caller *caller, const weir_caller_options *options)
     pthread_mutex_lock(&caller->lock);
     result = caller_put_in_force(caller, &loaded);
     pthread_mutex_unlock(&caller->lock);
+    if (result == WEIR_OK && loaded.outlier == NULL)
+        weir_outlier_uneject_all(caller->outlier, weir__now_ns(&caller->env));
     return result;
 }
 
 typedef struct caller_visit {
     void (*visit)(const weir_caller_member *member, void *user);
     void *user;
-    bool guarded;
+    bool guarded, watched;
 } caller_visit;
 
 static void caller_visit_member(const weir_member *member, const weir_member_stats *stats,
@@ -206,6 +235,8 @@ static void caller_visit_member(const weir_member *member, const weir_member_sta
     weir_caller_member seen = {.member = member, .user = atomic_load(&slot->user), .stats = *stats};
     if (visit->guarded)
         weir_breaker_get_stats(slot->breaker, &seen.breaker);
+    if (visit->watched)
+        weir_outlier_get_host(slot->host, &seen.outlier);
     visit->visit(&seen, visit->user);
 }
 
@@ -214,7 +245,10 @@ void weir_caller_visit(weir_caller *caller,
 {
     weir__reader *const reader = weir__read_begin();
     const weir__caller_policy *const policy = weir__snapshot_get(&caller->policy);
-    caller_visit each = {.visit = visit, .user = user, .guarded = policy->calls.guarded};
+    caller_visit each = {.visit = visit,
+                         .user = user,
+                         .guarded = policy->calls.guarded,
+                         .watched = policy->calls.watched};
     weir_balancer_visit(caller->balancer, caller_visit_member, &each);
     weir__read_end(reader);
 }
@@ -232,6 +266,11 @@ void weir_caller_get_stats(weir_caller *caller, weir_caller_stats *stats)
 void weir_caller_get_limit(weir_caller *caller, uint64_t now_ns, weir_limiter_stats *stats)
 {
     weir_limiter_get_stats(caller->limiter, now_ns, stats);
+}
+
+void weir_caller_get_outlier(weir_caller *caller, weir_outlier_stats *stats)
+{
+    weir_outlier_get_stats(caller->outlier, stats);
 }
 
 weir_balancer *weir_caller_balancer(weir_caller *caller)

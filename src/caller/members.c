@@ -75,8 +75,75 @@ static void slot_on_breaker(const weir_breaker_event *event, void *user)
                                                    .breaker = event});
 }
 
+/* Lock held. Makes the flag what the detector says now: that is the last word about it. */
+static void slot_flag_ejected(weir__slot *slot)
+{
+    weir_caller *const caller = slot->caller;
+    uint32_t const flag = WEIR_MEMBER_EJECTED;
+    bool const out = weir_outlier_is_ejected(slot->host);
+    int const result =
+        weir_balancer_set_flags(caller->balancer, slot->view.id, out ? flag : 0, out ? 0 : flag);
+    caller->flags_behind |= result == WEIR_ENOMEM;
+}
+
+void weir__caller_on_outlier(const weir_outlier_event *event, void *user)
+{
+    weir_caller *const caller = user;
+    if (event->kind == WEIR_OUTLIER_EJECTED || event->kind == WEIR_OUTLIER_RETURNED) {
+        pthread_mutex_lock(&caller->lock);
+        weir__slot *const slot = weir__map_get(&caller->slots, event->id, strlen(event->id));
+        if (slot != NULL)
+            slot_flag_ejected(slot);
+        pthread_mutex_unlock(&caller->lock);
+    }
+    weir__caller_tell(caller, &(weir_caller_event){.kind = WEIR_CALLER_OUTLIER,
+                                                   .at_ns = event->at_ns,
+                                                   .member = event->id,
+                                                   .outlier = event});
+}
+
+/* Flags that could not be set for want of memory are tried again. */
+static void caller_catch_up(weir_caller *caller)
+{
+    weir__slot *slot;
+    pthread_mutex_lock(&caller->lock);
+    bool const behind = caller->flags_behind;
+    caller->flags_behind = false;
+    for (size_t i = 0; behind && (slot = weir__map_next(&caller->slots, &i)) != NULL;)
+        slot_flag_ejected(slot);
+    pthread_mutex_unlock(&caller->lock);
+}
+
+static uint64_t caller_run(void *self, uint64_t now_ns)
+{
+    weir_caller *const caller = self;
+    weir_task const balancer = weir_balancer_task(caller->balancer);
+    weir_task const outlier = weir_outlier_task(caller->outlier);
+    caller_catch_up(caller);
+    uint64_t const balancer_ns = balancer.run(balancer.self, now_ns);
+    uint64_t const outlier_ns = outlier.run(outlier.self, now_ns);
+    return balancer_ns < outlier_ns ? balancer_ns : outlier_ns;
+}
+
+weir_task weir_caller_task(weir_caller *caller)
+{
+    return (weir_task){.run = caller_run, .self = caller};
+}
+
+int weir_caller_uneject(weir_caller *caller, const char *id, uint64_t now_ns)
+{
+    weir__reader *const reader = weir__read_begin(); /* Keeps the slot while the lock is free. */
+    pthread_mutex_lock(&caller->lock);
+    weir__slot *const slot = weir__map_get(&caller->slots, id, strlen(id));
+    pthread_mutex_unlock(&caller->lock);
+    int const result = slot != NULL ? weir_outlier_uneject(slot->host, now_ns) : WEIR_ENOTFOUND;
+    weir__read_end(reader);
+    return result;
+}
+
 void weir__slot_free(const weir_env *env, weir__slot *slot)
 {
+    weir_outlier_remove(slot->host);
     weir_breaker_destroy(slot->breaker);
     weir__free(env, slot, sizeof *slot + slot->id_size + 1);
 }
@@ -96,6 +163,8 @@ static weir__slot *slot_new(weir_caller *caller, const char *id, int *result)
     options.user = slot;
     options.env = &caller->env;
     *result = weir_breaker_create(&slot->breaker, &options);
+    if (*result == WEIR_OK)
+        *result = weir_outlier_add(caller->outlier, slot->view.id, NULL, &slot->host);
     if (*result == WEIR_OK)
         return slot;
     weir__slot_free(&caller->env, slot);
@@ -184,6 +253,7 @@ static void draft_take_over(weir_caller *caller, caller_draft *draft, const weir
         if (weir__map_get(&draft->map, slot->view.id, slot->id_size) != NULL)
             continue;
         weir__heap_remove(&caller->rests, &slot->rest);
+        weir_outlier_leave(slot->host);
         slot->left = mark;
         slot->next = caller->left;
         caller->left = slot;

@@ -209,6 +209,17 @@ static uint64_t sweep_run(void *self, uint64_t now_ns)
     return next_ns;
 }
 
+void weir_outlier_uneject_all(weir_outlier *outlier, uint64_t now_ns)
+{
+    pthread_mutex_lock(&outlier->lock);
+    weir__outlier_see(outlier, now_ns);
+    for (uint32_t i = 0; i < outlier->count; i++)
+        if (outlier->hosts[i]->ejected)
+            outlier->hosts[i]->until_ns = outlier->now_ns;
+    (void)sweep_return(outlier);
+    weir__outlier_unlock(outlier);
+}
+
 weir_task weir_outlier_task(weir_outlier *outlier)
 {
     return (weir_task){.run = sweep_run, .self = outlier};

@@ -26,7 +26,7 @@ static fixture f;
 
 static inline void log_event(const weir_caller_event *event, void *user)
 {
-    static const char letters[] = "rATEb";
+    static const char letters[] = "rATEbo";
     fixture *const fix = user;
     size_t const size = strlen(fix->log);
     if (size + 1 < sizeof fix->log)
