@@ -20,7 +20,8 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstric
         -Wimplicit-fallthrough -Wdouble-promotion -Wnull-dereference $(if $(CI),-Werror)
 CFLAGS ?= -O2 -g
 POSIX  := -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE
-ALL_CFLAGS = -std=c11 $(POSIX) -Iinclude -Isrc -fPIC -fvisibility=hidden -pthread -MMD -MP $(WARN) \
+# Sums of real numbers are rounded alike everywhere: a policy decides the same on every machine.
+ALL_CFLAGS = -std=c11 -ffp-contract=off $(POSIX) -Iinclude -Isrc -fPIC -fvisibility=hidden -pthread -MMD -MP $(WARN) \
              $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer) $(CFLAGS)
 # Asked for only where a test is built: the library and the sidecar need a compiler and make.
 CMOCKA_CFLAGS = $(shell pkg-config --cflags cmocka)
@@ -96,6 +97,10 @@ suite: $(SUITE)
 test: ## build and run all tests
 	@$(MAKE) --no-print-directory -j$(JOBS) suite $(if $(has_cmocka),,UNIT= ROOMS= SIMS= SYSTEM=)
 	@BUILD=$(BUILD) .ci/suite
+
+report: $(BUILD)/tests/sim/test_scenarios ## write the report of the simulated scenarios anew
+	@WEIR_REPORT=write $< > $(BUILD)/report.log 2>&1 || { cat $(BUILD)/report.log; exit 1; }
+	@echo "report: tests/sim/scenarios.txt"
 
 unit: $(UNIT) $(ROOMS) ## run the unit tests alone
 	@for t in $^; do $(RUN) $$t || exit 1; done
@@ -182,6 +187,6 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' Makefile
 
 FORCE:
-.PHONY: all run examples deps suite test unit asan tsan valgrind headers layers symbols single \
+.PHONY: all run examples deps suite test report unit asan tsan valgrind headers layers symbols single \
         independent installed readme fuzz lint cover bench check-all install clean help FORCE
 -include $(OBJ:.o=.d) $(wildcard $(BUILD)/tests/*.d $(BUILD)/tests/*/*.d $(BUILD)/examples/*.d $(BUILD)/examples/*/*.d)
