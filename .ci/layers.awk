@@ -4,7 +4,7 @@ BEGIN {
     public["http"] = "base address loop"
     public["loop"] = "base address"
     public["caller"] = "base breaker balancer limiter outlier retry"
-    public["gateway"] = "base address loop http breaker balancer limiter outlier retry caller"
+    public["gateway"] = "base address loop http breaker balancer limiter outlier retry caller health probe_http probe_tcp"
     public["probe_http"] = "base address loop http health"
     public["probe_tcp"] = "base address loop health"
     private["gateway"] = private["probe_http"] = private["probe_tcp"] = "net/"

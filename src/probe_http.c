@@ -12,7 +12,7 @@
 #define PROBE_HTTP_HEADERS 64
 
 typedef struct probe_http_statuses {
-    uint16_t low[PROBE_HTTP_RANGES], high[PROBE_HTTP_RANGES];
+    weir__number_range ranges[PROBE_HTTP_RANGES];
     size_t count;
 } probe_http_statuses;
 
@@ -38,39 +38,19 @@ struct weir_probe_http {
 
 /* ---- Options ---- */
 
-static bool probe_http_parse_range(probe_http_statuses *statuses, const char *text, size_t size)
-{
-    weir__number_error wrong;
-    const char *const dash = memchr(text, '-', size);
-    size_t const low_size = dash != NULL ? (size_t)(dash - text) : size;
-    uint64_t low = 0, high = 0;
-    if (statuses->count == PROBE_HTTP_RANGES ||
-        !weir__number_u64(text, low_size, 200, 599, &low, &wrong))
-        return false;
-    high = low;
-    if (dash != NULL && !weir__number_u64(dash + 1, size - low_size - 1, low, 599, &high, &wrong))
-        return false;
-    statuses->low[statuses->count] = (uint16_t)low;
-    statuses->high[statuses->count++] = (uint16_t)high;
-    return true;
-}
-
 static bool probe_http_parse_statuses(probe_http_statuses *statuses, const char *text)
 {
-    for (;;) {
-        size_t const size = strcspn(text, ",");
-        if (!probe_http_parse_range(statuses, text, size))
-            return false;
-        if (text[size] == '\0')
-            return true;
-        text += size + 1;
-    }
+    weir__number_error wrong;
+    statuses->count = weir__number_ranges(text, strlen(text), 200, 599, statuses->ranges,
+                                          PROBE_HTTP_RANGES, &wrong);
+    return statuses->count > 0;
 }
 
 static bool probe_http_among(const probe_http_statuses *statuses, int status)
 {
+    uint64_t const value = (uint64_t)status;
     for (size_t i = 0; i < statuses->count; i++)
-        if (statuses->low[i] <= status && status <= statuses->high[i])
+        if (statuses->ranges[i].low <= value && value <= statuses->ranges[i].high)
             return true;
     return false;
 }

@@ -45,8 +45,14 @@ static void accepts_every_directive_and_option(void **state)
               " rest=1s rest_max=9s probes=2 lease=3s ramp=5s\n"
               "  retry attempts=4 base=5ms cap=1s jitter=equal\n"
               "  timeout 3s\n  attempt_timeout 1s\n  connect_timeout 100ms\n"
+              "  health http /healthz?deep=1 method=HEAD host=shop.example expect=200-299,401"
+              " warn=429 body=well interval=1s timeout=500ms rise=1 fall=2 fast=100ms down=5s"
+              " jitter=10% start=down port=9\n"
               "service two\n  route /\n  member a 127.0.0.1:1\n"
-              "  limit off\n  breaker off\n  retry off\n  balance random\n"),
+              "  limit off\n  breaker off\n  retry off\n  balance random\n  health off\n"
+              "service three\n  route /three\n  member a 127.0.0.1:1\n"
+              "  health tcp send=PING\\r\\n\\t\\s\\0\\\\\\x7F expect=+PONG start=up\n"
+              "service four\n  route /four\n  member a 127.0.0.1:1\n  health tcp start=unknown\n"),
         WEIR_OK);
     assert_int_equal(parse(GLOBALS SERVICE), WEIR_OK);
     assert_int_equal(parse(GLOBALS "service s\nroute /s\nmember m 127.0.0.1:80"), WEIR_OK);
@@ -187,12 +193,46 @@ static void survives_every_failed_allocation(void **state)
     assert_int_equal(fake.live_bytes, 0);
 }
 
+static void a_mistake_in_a_health_check_is_named(void **state)
+{
+    (void)state;
+    static const mistake mistakes[] = {
+        {GLOBALS SERVICE "health\n", 6, "health", "http and a path, tcp, or off"},
+        {GLOBALS SERVICE "health http\n", 6, "health", "http and a path"},
+        {GLOBALS SERVICE "health http healthz\n", 6, "health", "http and a path"},
+        {GLOBALS SERVICE "health udp\n", 6, "health", "http and a path"},
+        {GLOBALS SERVICE "health off\nhealth off\n", 7, "health", "given twice"},
+        {GLOBALS SERVICE "health tcp body=x\n", 6, "health.body", "no such option"},
+        {GLOBALS SERVICE "health http / send=x\n", 6, "health.send", "no such option"},
+        {GLOBALS SERVICE "health http / body=\n", 6, "health.body", "1 to 255 bytes"},
+        {GLOBALS SERVICE "health http / method=\n", 6, "health.method", "1 to 255 bytes"},
+        {GLOBALS SERVICE "health http / expect=99\n", 6, "health.expect", "too small"},
+        {GLOBALS SERVICE "health http / warn=200-x\n", 6, "health.warn", "character 5"},
+        {GLOBALS SERVICE "health tcp interval=2\n", 6, "health.interval", "unit"},
+        {GLOBALS SERVICE "health tcp timeout=0s\n", 6, "health.timeout", "too small"},
+        {GLOBALS SERVICE "health tcp timeout=3s\n", 6, "health.timeout",
+         "longer than the interval"},
+        {GLOBALS SERVICE "health tcp rise=0\n", 6, "health.rise", "too small"},
+        {GLOBALS SERVICE "health tcp fall=10001\n", 6, "health.fall", "too large"},
+        {GLOBALS SERVICE "health tcp port=0\n", 6, "health.port", "too small"},
+        {GLOBALS SERVICE "health tcp jitter=51%\n", 6, "health.jitter", "50%"},
+        {GLOBALS SERVICE "health tcp start=well\n", 6, "health.start", "up, down or unknown"},
+        {GLOBALS SERVICE "health tcp send=\n", 6, "health.send", "1 to 255 bytes"},
+        {GLOBALS SERVICE "health tcp send=a\\\n", 6, "health.send", "1 to 255 bytes"},
+        {GLOBALS SERVICE "health tcp send=\\q\n", 6, "health.send", "1 to 255 bytes"},
+        {GLOBALS SERVICE "health tcp expect=\\x4\n", 6, "health.expect", "1 to 255 bytes"},
+        {GLOBALS SERVICE "health tcp expect=\\xg0\n", 6, "health.expect", "1 to 255 bytes"},
+    };
+    assert_mistakes(mistakes, sizeof mistakes / sizeof mistakes[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepts_every_directive_and_option),
         cmocka_unit_test(a_mistake_among_the_gateways_lines_is_named),
         cmocka_unit_test(a_mistake_in_a_service_is_named),
+        cmocka_unit_test(a_mistake_in_a_health_check_is_named),
         cmocka_unit_test(a_nul_byte_is_refused),
         cmocka_unit_test(survives_every_failed_allocation),
     };

@@ -4,8 +4,8 @@
  * streams bodies both ways, and answers an admin address. examples/sidecar is a program around it.
  *
  *   client --> proxy server --route--> caller: balancer, breakers, limiter, retry
- *                  ^                      | attempt
- *                  +----- streams ----- client connections --> members
+ *                  ^                      | attempt        ^ unhealthy: not picked
+ *                  +----- streams ----- client connections --> members <-- health checks
  *
  *   operator --> admin server: /healthz /readyz /status (JSON) /metrics (Prometheus), and yours
  *
@@ -67,9 +67,18 @@ typedef const char *(*weir_gateway_variable_fn)(const char *name, void *user);
  *             [consecutive=N] [rest=5s] [rest_max=60s] [probes=5] [lease=30s] [ramp=DURATION]
  *     breaker off                     a breaker is on by default
  *     retry attempts=N [base=100ms] [cap=10s] [jitter=full, equal, decorrelated or none]
+ *     health http /PATH [method=GET] [host=TEXT] [expect=200-299] [warn=429] [body=TEXT] [CHECK]
+ *     health tcp [send=BYTES] [expect=BYTES] [CHECK]
+ *             CHECK is: [interval=2s] [timeout=1s] [rise=2] [fall=3] [fast=DURATION]
+ *             [down=DURATION] [jitter=5%] [start=unknown, up or down] [port=N]
+ *     health off                      members are not checked by default
  *     timeout 15s                     of a request, retries included
  *     attempt_timeout DURATION        of one attempt
  *     connect_timeout 3s
+ *
+ * `health` takes the meanings of weir_health_check_options, weir_probe_http_options and
+ * weir_probe_tcp_options: a member that its checks find down is picked no more until they find it
+ * up. TEXT has no blanks; BYTES may say \r \n \t \s (a space) \0 \\ and \xHH.
  *
  * @param out       receives the configuration, which the caller must destroy; NULL on failure.
  * @param variable  NULL = the process environment.
@@ -113,8 +122,8 @@ WEIR_API WEIR_MUST_CHECK int weir_gateway_create(weir_gateway **out, weir_loop *
 WEIR_API void weir_gateway_destroy(weir_gateway *gateway);
 
 /**
- * Put another configuration in force. Services and members that stay keep breakers, limits and
- * counts; requests in progress end under the service that they began with. The lines before the
+ * Put another configuration in force. Services and members that stay keep breakers, limits,
+ * counts and, where nothing about them has changed, checks; requests in progress end under the service that they began with. The lines before the
  * first service must be as they were: their change needs a new process.
  *
  * @return WEIR_OK, WEIR_EINVAL (*error says what must not change) or WEIR_ENOMEM: the services of

@@ -1,5 +1,7 @@
 #include "base/number.h"
 
+#include <string.h>
+
 #include "base/env.h"
 
 typedef struct number_scan {
@@ -234,4 +236,41 @@ bool weir__number_percent(const char *text, size_t size, uint32_t *out_milli,
         return false;
     *out_milli = (uint32_t)value;
     return true;
+}
+
+/* Where this one's bytes end: at the stop, or at the end of all. */
+static size_t number_until(const char *text, size_t from, size_t to, char stop)
+{
+    const char *const found = from < to ? memchr(text + from, stop, to - from) : NULL;
+    return found != NULL ? (size_t)(found - text) : to;
+}
+
+static bool number_part(const char *text, size_t from, size_t to, uint64_t min, uint64_t max,
+                        uint64_t *out, weir__number_error *error)
+{
+    bool const good = weir__number_u64(text + from, to - from, min, max, out, error);
+    error->at += good ? 0 : from;
+    return good;
+}
+
+size_t weir__number_ranges(const char *text, size_t size, uint64_t min, uint64_t max,
+                           weir__number_range *out, size_t room, weir__number_error *error)
+{
+    size_t count = 0, at = 0;
+    do {
+        if (count == room) {
+            *error = (weir__number_error){.what = "too many ranges", .at = at};
+            return 0;
+        }
+        weir__number_range *const range = &out[count++];
+        size_t const end = number_until(text, at, size, ',');
+        size_t const dash = number_until(text, at, end, '-');
+        if (!number_part(text, at, dash, min, max, &range->low, error))
+            return 0;
+        range->high = range->low;
+        if (dash < end && !number_part(text, dash + 1, end, range->low, max, &range->high, error))
+            return 0;
+        at = end + 1;
+    } while (at <= size);
+    return count;
 }

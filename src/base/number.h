@@ -33,4 +33,15 @@ bool weir__number_size(const char *text, size_t size, uint64_t min, uint64_t max
 bool weir__number_percent(const char *text, size_t size, uint32_t *out_milli,
                           weir__number_error *error);
 
+typedef struct weir__number_range {
+    uint64_t low, high;
+} weir__number_range;
+
+/*
+ * "200-299,401": numbers and ranges of them, each within min .. max, 1 to `room` of them. How many
+ * there are; 0: *error is set.
+ */
+size_t weir__number_ranges(const char *text, size_t size, uint64_t min, uint64_t max,
+                           weir__number_range *out, size_t room, weir__number_error *error);
+
 #endif

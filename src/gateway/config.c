@@ -174,6 +174,7 @@ static int config_add_service(weir__config_line *line)
         .limiter = WEIR_LIMITER_OPTIONS_INIT,
         .breaker = WEIR_BREAKER_OPTIONS_INIT,
         .retry = WEIR_RETRY_OPTIONS_INIT,
+        .health = {.check = WEIR_HEALTH_CHECK_OPTIONS_INIT, .http = WEIR_PROBE_HTTP_OPTIONS_INIT},
         .guarded = true,
         .timeout_ns = 15 * WEIR__NS_PER_S,
         .attempt_timeout_ns = WEIR_NEVER,

@@ -5,9 +5,30 @@
 #include <weir/gateway.h>
 
 #include <weir/caller.h>
+#include <weir/probe_http.h>
 
 #include "base/env.h"
 #include "base/text.h"
+
+typedef enum weir__health_kind {
+    WEIR__HEALTH_NONE,
+    WEIR__HEALTH_HTTP,
+    WEIR__HEALTH_TCP,
+} weir__health_kind;
+
+typedef struct weir__health_bytes {
+    char data[255];
+    size_t size;
+} weir__health_bytes;
+
+/* How the members of a service are checked. */
+typedef struct weir__health_config {
+    weir__health_kind kind;
+    weir_health_check_options check;
+    weir_probe_http_options http; /* Strings in the config's text. */
+    weir__health_bytes send, expect;
+    uint32_t port; /* 0 = the member's. */
+} weir__health_config;
 
 typedef struct weir__service_config {
     char *name, *route;
@@ -17,6 +38,7 @@ typedef struct weir__service_config {
     weir_limiter_options limiter;
     weir_breaker_options breaker;
     weir_retry_options retry;
+    weir__health_config health;
     bool limited, guarded, retried;
     uint64_t timeout_ns, attempt_timeout_ns;
     uint32_t connect_ms;
@@ -52,6 +74,10 @@ typedef struct weir__config_line {
 
 /* A directive of a service; WEIR_ENOTFOUND if there is none of that name. */
 int weir__config_service_line(weir__config_line *line, weir__service_config *service);
+/* `health`; in health_config.c. */
+int weir__config_health(weir__config_line *line, weir__service_config *service);
+/* Text with escapes to at most 255 bytes. */
+bool weir__health_unescape(const char *text, weir__health_bytes *out);
 /* The one word behind the directive, or NULL with the error set. */
 char *weir__config_word(const weir__config_line *line);
 int weir__config_ms(const weir__config_line *line, uint32_t *out_ms);

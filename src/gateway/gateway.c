@@ -1,6 +1,6 @@
 #include <weir/gateway.h>
 
-#include "gateway/gateway.h"
+#include "gateway/checks.h"
 #include "net/loop.h"
 
 #include <errno.h>
@@ -10,6 +10,7 @@ void weir__service_release(const weir_env *env, weir__service *service)
 {
     if (service == NULL || --service->users > 0)
         return;
+    weir__checks_free(env, service);
     weir_caller_destroy(service->caller);
     weir__free(env, service->name, service->text_size);
     weir__free(env, service, sizeof *service);
@@ -95,36 +96,56 @@ static void services_release(const weir_env *env, weir__service **services, size
     weir__free(env, services, (count + 1) * sizeof(weir__service *));
 }
 
-/* A service each, made anew: what can be wrong with one shows here. */
-static int services_new(weir__service ***out, const weir_env *env,
-                        const weir_gateway_config *config, weir_gateway_error *error)
-{
-    weir__service **const services =
-        weir__alloc(env, (config->service_count + 1) * sizeof(weir__service *));
-    int result = services != NULL ? WEIR_OK : WEIR_ENOMEM;
-    for (size_t i = 0; result == WEIR_OK && i < config->service_count; i++) {
-        const weir__service_config *const service = &config->services[i];
-        result = service_new(&services[i], env, service);
-        if (result == WEIR_EINVAL)
-            (void)weir__gateway_fail(error, service->line, "service",
-                                     "\"%s\" has values that do not go together; is limit.burst "
-                                     "years long?",
-                                     service->name);
-    }
-    *out = services;
-    if (result != WEIR_OK) {
-        services_release(env, services, config->service_count);
-        *out = NULL;
-    }
-    return result;
-}
-
 static weir__service *gateway_find(const weir_gateway *gateway, const weir__service *like)
 {
     for (size_t i = 0; i < gateway->service_count; i++)
         if (strcmp(gateway->services[i]->name, like->name) == 0)
             return gateway->services[i];
     return NULL;
+}
+
+/* What is wrong with a service, if it is its text. */
+static int service_blame(int result, const weir__service_config *config, weir_gateway_error *error)
+{
+    return result != WEIR_EINVAL
+               ? result
+               : weir__gateway_fail(error, config->line, "service",
+                                    "\"%s\" has values that do not go together; is limit.burst "
+                                    "years long?",
+                                    config->name);
+}
+
+static int service_blame_check(int result, const weir__service_config *config,
+                               weir_gateway_error *error)
+{
+    return result != WEIR_EINVAL
+               ? result
+               : weir__gateway_fail(error, config->line, "health",
+                                    "\"%s\": this method, path or host cannot be sent",
+                                    config->name);
+}
+
+/* A service each, made anew: what can be wrong with one shows here. */
+static int services_new(weir__service ***out, weir_gateway *gateway,
+                        const weir_gateway_config *config, weir_gateway_error *error)
+{
+    weir__service **const services =
+        weir__alloc(&gateway->env, (config->service_count + 1) * sizeof(weir__service *));
+    int result = services != NULL ? WEIR_OK : WEIR_ENOMEM;
+    for (size_t i = 0; result == WEIR_OK && i < config->service_count; i++) {
+        const weir__service_config *const service = &config->services[i];
+        result = service_blame(service_new(&services[i], &gateway->env, service), service, error);
+        if (result == WEIR_OK)
+            result = service_blame_check(weir__checks_new(services[i], gateway, service,
+                                                          gateway_find(gateway, services[i])),
+                                         service, error);
+    }
+    *out = services;
+    if (result != WEIR_OK) {
+        services_release(&gateway->env, services, config->service_count);
+        *out = NULL;
+    }
+    return result;
 }
 
 /* The old service takes the new one's text and options, and its place. */
@@ -135,8 +156,11 @@ static int service_adopt(const weir_env *env, weir__service *old, weir__service 
     int result = weir_caller_update(old->caller, &options);
     if (result == WEIR_OK)
         result = weir_caller_set_members(old->caller, config->members, config->member_count, 0);
+    if (result == WEIR_OK)
+        result = weir__checks_unflag(old, made, config);
     if (result != WEIR_OK)
         return result;
+    weir__checks_move(old, made, config);
     char *const name = old->name, *const route = old->route;
     size_t const text_size = old->text_size;
     old->name = made->name;
@@ -211,7 +235,9 @@ static int gateway_init(weir_gateway *gateway, const weir_gateway_config *config
     int result = gateway_fixed(&fixed, config);
     gateway->fixed = fixed;
     if (result == WEIR_OK)
-        result = services_new(&gateway->services, &gateway->env, config, error);
+        result = weir__checks_create(gateway);
+    if (result == WEIR_OK)
+        result = services_new(&gateway->services, gateway, config, error);
     if (result != WEIR_OK)
         return result;
     gateway->service_count = config->service_count;
@@ -257,6 +283,7 @@ void weir_gateway_destroy(weir_gateway *gateway)
     weir_http_server_destroy(gateway->admin);
     weir_http_client_destroy(gateway->client);
     services_release(&env, gateway->services, gateway->service_count);
+    weir__checks_destroy(gateway);
     weir__text_free(&gateway->fixed);
     weir__free(&env, gateway, sizeof *gateway);
 }
@@ -282,7 +309,7 @@ int weir_gateway_update(weir_gateway *gateway, const weir_gateway_config *config
     *error = (weir_gateway_error){.line = 0};
     int result = gateway_check_fixed(gateway, config, error);
     if (result == WEIR_OK)
-        result = services_new(&services, &gateway->env, config, error);
+        result = services_new(&services, gateway, config, error);
     if (result != WEIR_OK)
         return result;
     for (size_t i = 0; result == WEIR_OK && i < config->service_count; i++) {

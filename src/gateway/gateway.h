@@ -1,10 +1,12 @@
-/* The gateway's own parts: services (gateway.c), requests (proxy.c), pages (report.c). */
+/* The gateway's own parts: services (gateway.c), requests (proxy.c), active
+   checks (checks.c), pages (report.c). */
 #ifndef WEIR_SRC_GATEWAY_GATEWAY_H
 #define WEIR_SRC_GATEWAY_GATEWAY_H
 
 #include <weir/gateway.h>
 
 #include <weir/caller.h>
+#include <weir/health.h>
 
 #include "base/rng.h"
 #include "base/text.h"
@@ -21,12 +23,17 @@ typedef struct weir__answers {
     uint64_t duration_ns;                            /* In all. */
 } weir__answers;
 
+struct weir__member_check;
+
 typedef struct weir__service {
     char *name, *route; /* One allocation, name first. */
     size_t text_size;
     weir_caller *caller;
     uint32_t connect_ms, timeout_ms;
-    uint64_t users; /* The gateway's table, and requests in progress. */
+    uint64_t users;                     /* The gateway's table, and requests in progress. */
+    struct weir__member_check **checks; /* One a member, or none; in checks.h. */
+    size_t check_count;
+    bool checks_owe; /* A flag found no memory. */
     weir__answers answers;
 } weir__service;
 
@@ -35,6 +42,10 @@ struct weir_gateway {
     weir_loop *loop;
     weir_http_server *proxy, *admin;
     weir_http_client *client;
+    weir_http_client *prober; /* Of the active checks. */
+    weir_health *health;
+    weir_loop_task *health_task;
+    uint64_t checks_made;
     weir_http_request_fn on_admin;
     void *user;
     weir__service **services;

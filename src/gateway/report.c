@@ -1,5 +1,5 @@
 /* The admin address: health, status as JSON (RFC 8259), metrics as Prometheus text 0.0.4. */
-#include "gateway/gateway.h"
+#include "gateway/checks.h"
 
 #include <string.h>
 
@@ -10,7 +10,7 @@ const uint32_t weir__duration_bounds_ms[WEIR__DURATION_BOUNDS] = {5,   10,   25,
 
 typedef struct report_list {
     weir__text *out;
-    const weir__service *service; /* Metrics: whose members these are. */
+    const weir__service *service; /* Whose members these are. */
     const char *metric;
     size_t count;
 } report_list;
@@ -49,10 +49,27 @@ static void status_breaker(weir__text *out, const weir_breaker_stats *breaker)
     weir__text_str(out, "}");
 }
 
+static void status_check(weir__text *out, const weir__member_check *check)
+{
+    weir_health_status status;
+    weir_health_get_status(check->health, check->check, &status);
+    weir__text_str(out, ",\"health\":{");
+    status_string(out, "state", weir_health_state_name(status.state));
+    status_number(out, "counter", status.counter);
+    status_number(out, "passed", status.passed);
+    status_number(out, "failed", status.failed);
+    status_number(out, "timeouts", status.timeouts);
+    weir__text_format(out, ",\"figure\":%lld,", (long long)status.figure);
+    status_string(out, "note", status.note);
+    weir__text_str(out, "}");
+}
+
 static void status_member(const weir_caller_member *member, void *user)
 {
     report_list *const list = user;
     weir__text *const out = list->out;
+    const weir__member_check *const check =
+        weir__checks_find(list->service, member->member->id, list->count);
     weir__text_str(out, list->count++ > 0 ? ",{" : "{");
     status_string(out, "id", member->member->id);
     weir__text_str(out, ",");
@@ -66,6 +83,8 @@ static void status_member(const weir_caller_member *member, void *user)
     status_number(out, "latency_us", member->stats.latency_ns / WEIR__NS_PER_US);
     if (member->breaker.generation != 0)
         status_breaker(out, &member->breaker);
+    if (check != NULL)
+        status_check(out, check);
     weir__text_str(out, "}");
 }
 
@@ -83,7 +102,7 @@ static void status_service(weir_gateway *gateway, const weir__service *service, 
 {
     weir_caller_stats stats;
     weir_limiter_stats limit;
-    report_list list = {.out = out};
+    report_list list = {.out = out, .service = service};
     weir_caller_get_stats(service->caller, &stats);
     weir_caller_get_limit(service->caller, weir_loop_now_ns(gateway->loop), &limit);
     weir__text_str(out, "{");
@@ -194,6 +213,27 @@ static void metrics_members(weir_gateway *gateway, weir__text *out, const char *
     }
 }
 
+static void metrics_checks(weir_gateway *gateway, weir__text *out)
+{
+    metric_head(out, "weir_health_state", "gauge",
+                "Active checks: 0 unknown, 1 up, 2 warn, 3 down.");
+    for (size_t i = 0; i < gateway->service_count; i++) {
+        const weir__service *const service = gateway->services[i];
+        for (size_t j = 0; j < service->check_count; j++) {
+            const weir__member_check *const check = service->checks[j];
+            metric_labels(out, "weir_health_state", service->name);
+            weir__text_str(out, ",member=\"");
+            weir__text_label(out, check->member, strlen(check->member));
+            weir__text_str(out, "\"");
+            metric_value(out, (uint64_t)weir_health_get_state(check->check));
+        }
+    }
+    weir_health_summary summary;
+    (void)weir_health_get_system(gateway->health, &summary);
+    metric_head(out, "weir_health_stalls_total", "counter", "Times that checks were run far late.");
+    weir__text_format(out, "weir_health_stalls_total %llu\n", (unsigned long long)summary.stalls);
+}
+
 static void metrics_rejections(weir_gateway *gateway, weir__text *out)
 {
     metric_head(out, "weir_rejections_total", "counter", "Attempts rejected, by stage.");
@@ -252,6 +292,7 @@ void weir__gateway_metrics(weir_gateway *gateway, weir__text *out)
     metrics_members(gateway, out, "weir_breaker_state", "gauge",
                     "0 closed, 1 open, 2 half open, 3 recovering, 4 disabled, 5 metrics only, "
                     "6 forced open.");
+    metrics_checks(gateway, out);
     metric_head(out, "weir_connections", "gauge", "Connections of clients.");
     weir__text_format(out, "weir_connections %zu\n", weir_http_server_connections(gateway->proxy));
 }

@@ -260,6 +260,7 @@ int weir__config_service_line(weir__config_line *line, weir__service_config *ser
         {"timeout", config_service_timeout},
         {"attempt_timeout", config_attempt_timeout},
         {"connect_timeout", config_connect_timeout},
+        {"health", weir__config_health},
     };
     for (uint32_t i = 0; i < sizeof directives / sizeof directives[0]; i++)
         if (strcmp(line->words[0], directives[i].name) == 0)

@@ -191,6 +191,44 @@ static void says_what_is_wrong_with_a_percentage_and_where(void **state)
     EXPECT_ERROR(percent("18446744073709551615%"), "too large", 0);
 }
 
+static size_t ranges_of(const char *text, weir__number_range *out)
+{
+    return weir__number_ranges(text, strlen(text), 200, 599, out, 3, &error);
+}
+
+static void reads_ranges(void **state)
+{
+    (void)state;
+    weir__number_range got[3];
+    assert_int_equal(ranges_of("204", got), 1);
+    assert_int_equal(got[0].low, 204);
+    assert_int_equal(got[0].high, 204);
+    assert_int_equal(ranges_of("200-299,401,500-599", got), 3);
+    assert_int_equal(got[0].high, 299);
+    assert_int_equal(got[1].low, 401);
+    assert_int_equal(got[2].low, 500);
+    assert_int_equal(got[2].high, 599);
+}
+
+static void says_where_a_range_is_wrong(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t at;
+    } cases[] = {{"", 0},     {"x", 0},       {"199", 0},      {"600", 0},
+                 {"200-", 4}, {"-200", 0},    {"299-200", 4},  {"200,", 4},
+                 {",200", 0}, {"200,x", 4},   {"20x", 2},      {"200-29x", 6},
+                 {"1,2", 0},  {"200 201", 3}, {"200,201-", 8}, {"200,201,202,203", 12}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        weir__number_range got[3];
+        error.what = NULL;
+        assert_int_equal(ranges_of(cases[i].text, got), 0);
+        assert_non_null(error.what);
+        assert_int_equal(error.at, cases[i].at);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +240,8 @@ int main(void)
         cmocka_unit_test(says_what_is_wrong_with_a_size_and_where),
         cmocka_unit_test(reads_percentages),
         cmocka_unit_test(says_what_is_wrong_with_a_percentage_and_where),
+        cmocka_unit_test(reads_ranges),
+        cmocka_unit_test(says_where_a_range_is_wrong),
     };
     return cmocka_run_group_tests_name("number", tests, NULL, NULL);
 }

@@ -1,0 +1,44 @@
+/* The gateway's active checks. */
+#ifndef WEIR_SRC_GATEWAY_CHECKS_H
+#define WEIR_SRC_GATEWAY_CHECKS_H
+
+#include <weir/health.h>
+#include <weir/probe_http.h>
+#include <weir/probe_tcp.h>
+
+#include "gateway/gateway.h"
+
+typedef struct weir__member_check {
+    weir_health *health;
+    weir_health_check *check;
+    weir_probe_http *http; /* One of these two. */
+    weir_probe_tcp *tcp;
+    weir__service *service;
+    bool flagged;     /* The balancer was told that it is down. */
+    const char *what; /* How it is checked, as text to be compared. */
+    size_t what_size, text_size;
+    char member[]; /* Id, then `what`. */
+} weir__member_check;
+
+int weir__checks_create(weir_gateway *gateway); /* The checker; on an error, destroy it still. */
+void weir__checks_destroy(weir_gateway *gateway);
+
+/*
+ * The checks of a service made from a configuration. Where the service before has the very same
+ * check, there is none: weir__checks_move() brings it. WEIR_OK, WEIR_EINVAL or WEIR_ENOMEM; on an
+ * error, free them still.
+ */
+int weir__checks_new(weir__service *service, weir_gateway *gateway,
+                     const weir__service_config *config, const weir__service *before);
+/* Clears the flags of members that are checked no more. WEIR_OK or WEIR_ENOMEM. */
+int weir__checks_unflag(weir__service *service, const weir__service *next,
+                        const weir__service_config *config);
+/* `service` gets the checks of the one that was made anew, and keeps those that are the same. */
+void weir__checks_move(weir__service *service, weir__service *made,
+                       const weir__service_config *config);
+void weir__checks_free(const weir_env *env, weir__service *service);
+/* That of a member, looked for from a likely place on; or NULL. */
+weir__member_check *weir__checks_find(const weir__service *service, const char *member,
+                                      size_t likely);
+
+#endif
