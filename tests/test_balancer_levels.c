@@ -80,6 +80,21 @@ static void without_spill_the_next_priority_is_a_backup(void **state)
     assert_true(share_of(is_of_second_priority, NULL) == 100);
 }
 
+static void in_a_panic_each_has_its_turn(void **state)
+{
+    (void)state;
+    unsigned served[2] = {0};
+    set_levels(2, 1);
+    fail_first(0, 2);
+    for (int i = 0; i < 100; i++) {
+        weir_pick picked = pick();
+        served[picked.member->id[0] - '0']++;
+        done(&picked);
+    }
+    assert_int_equal(served[0], 50);
+    assert_int_equal(served[1], 50);
+}
+
 static void below_the_panic_threshold_health_is_not_believed(void **state)
 {
     (void)state;
@@ -359,6 +374,7 @@ int main(void)
         TEST(priorities_spill_over_as_envoy_documents),
         TEST(levels_that_cannot_carry_all_share_in_proportion),
         TEST(without_spill_the_next_priority_is_a_backup),
+        TEST(in_a_panic_each_has_its_turn),
         TEST(below_the_panic_threshold_health_is_not_believed),
         TEST(when_nobody_is_healthy_levels_serve_by_size),
         TEST(calls_stay_in_their_zone_as_far_as_it_carries_them),

@@ -292,7 +292,8 @@ static inline bool balancer_pick_plain(weir_balancer *balancer, const weir__tabl
     weir__record *const chosen = kind->in_turns ? weir__level_next(table->plain)
                                                 : kind->propose(balancer, table->plain, choice);
     uint32_t const flags = atomic_load_explicit(&chosen->flags, memory_order_relaxed);
-    if (WEIR__UNLIKELY(flags != 0) || WEIR__UNLIKELY(!balancer_count_in(chosen)))
+    if (WEIR__UNLIKELY((flags & ~table->plain->tolerated) != 0) ||
+        WEIR__UNLIKELY(!balancer_count_in(chosen)))
         return false;
     if (kind->ended != NULL || kind->changed != NULL)
         balancer_began(table, choice, chosen, pick);
