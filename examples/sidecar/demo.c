@@ -11,9 +11,11 @@ static void answer(weir_http_exchange *exchange, int status, const char *text)
 static void on_request(weir_http_exchange *exchange, const weir_http_request *request, void *user)
 {
     const struct demo_upstream *const upstream = user;
-    (void)request;
+    bool const check = weir_http_equals(request->path, "/healthz");
     if (upstream->sick)
-        answer(exchange, 500, "sick\n");
+        answer(exchange, check ? 503 : 500, "sick\n");
+    else if (check)
+        answer(exchange, 200, "well\n");
     else
         answer(exchange, 200, upstream->greeting);
 }
