@@ -84,8 +84,10 @@ static void in_a_panic_each_has_its_turn(void **state)
 {
     (void)state;
     unsigned served[2] = {0};
-    f.options.algorithm = WEIR_ROUND_ROBIN;
-    set_levels(2, 1);
+    weir_member members[2];
+    create(WEIR_ROUND_ROBIN);
+    number_members(members, 2);
+    update(members, 2);
     fail_first(0, 2);
     for (int i = 0; i < 100; i++) {
         weir_pick picked = pick();
