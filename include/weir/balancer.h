@@ -68,8 +68,9 @@ typedef enum weir_balancer_algorithm {
      */
     WEIR_PEAK_EWMA,
     /**
-     * In proportion to throughput / latency, less while its calls in flight take longer than usual
-     * (brpc's locality-aware balancing): who is near and fast gets more until it is slower for it.
+     * In proportion to sqrt(throughput) / latency, less while its calls in flight take longer than
+     * usual: who is near and fast gets more until it is slower for it. It is brpc's locality-aware
+     * balancing, but for the root, by which equals have equal shares, and who was ill comes back.
      * Weights above 0 make no difference. Costs O(log members).
      */
     WEIR_LOCALITY_AWARE,

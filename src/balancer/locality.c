@@ -1,7 +1,12 @@
 /*
  * Locality-aware: a tree of sums of weights, to draw from and to change in O(log members). A
- * member's weight is its speed, throughput / latency over its latest window of calls, and less
- * while those in flight are older than its calls use to take.
+ * member's weight is its speed over its latest window of calls, and less while those in flight are
+ * older than its calls use to take.
+ *
+ * brpc's speed is throughput / latency, by which a share that chance made larger stays larger: of
+ * equals, one ends with most of the calls, and who has recovered stays without. With the root of
+ * the throughput a share s tends to where s = sqrt(s) / latency: equals get equal shares, twice as
+ * fast is worth four times as much, and each window halves the way back.
  */
 #include "balancer/balancer.h"
 
@@ -10,7 +15,7 @@
 #define LOCALITY_WINDOW_CALLS 64
 #define LOCALITY_WINDOW_NS    WEIR__NS_PER_S
 #define LOCALITY_PATIENCE     1.5           /* Times the mean latency, before age counts. */
-#define LOCALITY_UNIT         1e-21         /* Speed of weight 1: a call in 1,000 s, taking 1 s. */
+#define LOCALITY_UNIT         1e-15         /* Speed of weight 1: a call in 1,000 s, taking 1 s. */
 #define LOCALITY_MOST         8796093022208 /* Of a weight: 2^43, so that no sum overflows. */
 #define LOCALITY_LEAST_PART   100           /* Nobody has less than the mean over this. */
 #define LOCALITY_DRAWS        8
@@ -45,7 +50,7 @@ static void locality_close(weir__record *record, uint64_t begin_ns, uint64_t now
     double const mean_ns = busy_ns / calls > 1 ? busy_ns / calls : 1;
     double const elapsed_ns = now_ns > begin_ns ? (double)(now_ns - begin_ns) : 1;
     locality_store(&record->mean_ns, mean_ns);
-    locality_store(&record->speed, calls / elapsed_ns / mean_ns);
+    locality_store(&record->speed, weir__sqrt(calls / elapsed_ns) / mean_ns);
 }
 
 static double locality_charge(const weir__config *config, const weir__record *record,
