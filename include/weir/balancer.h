@@ -68,10 +68,10 @@ typedef enum weir_balancer_algorithm {
      */
     WEIR_PEAK_EWMA,
     /**
-     * In proportion to sqrt(throughput) / latency, less while its calls in flight take longer than
-     * usual: who is near and fast gets more until it is slower for it. It is brpc's locality-aware
-     * balancing, but for the root, by which equals have equal shares, and who was ill comes back.
-     * Weights above 0 make no difference. Costs O(log members).
+     * In proportion to the root of throughput / latency, less while calls in flight take longer than
+     * usual: brpc's locality-aware balancing, damped so that shares settle, at 1 / latency^2, and
+     * members that are alike keep alike shares. Weights above 0 make no difference. Costs
+     * O(log members).
      */
     WEIR_LOCALITY_AWARE,
     /**
@@ -222,8 +222,7 @@ typedef struct weir_balancer_options {
     uint32_t choices;            /**< LEAST_REQUEST, PEAK_EWMA: members compared, 2..10. */
     double bias;                 /**< LEAST_REQUEST: power of the load, 0..10; 0 = weights only. */
     uint64_t decay_ns;           /**< PEAK_EWMA: time constant of the average, >= 1. */
-    uint64_t failure_latency_ns; /**< A failure is charged at least this, or twice the cost (which
-                                      calls that fail together double once), up to 30 s. */
+    uint64_t failure_latency_ns; /**< A failure is charged at least this, or twice the average. */
     uint32_t table_size;         /**< MAGLEV: a prime, 2..5,000,011. */
     /** KETAMA: points of the ring. ring_min 1..ring_max is Envoy's minimum_ring_size; 0 = 160 for
         a member of the least weight, all halved until that is the mean at most. ring_max is

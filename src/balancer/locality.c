@@ -1,12 +1,9 @@
 /*
  * Locality-aware: a tree of sums of weights, to draw from and to change in O(log members). A
  * member's weight is its speed over its latest window of calls, and less while those in flight are
- * older than its calls use to take.
- *
- * brpc's speed is throughput / latency, by which a share that chance made larger stays larger: of
- * equals, one ends with most of the calls, and who has recovered stays without. With the root of
- * the throughput a share s tends to where s = sqrt(s) / latency: equals get equal shares, twice as
- * fast is worth four times as much, and each window halves the way back.
+ * older than its calls use to take. Speed is the root of throughput / latency: were it throughput
+ * itself, which follows from the weight, members that are alike would drift apart for ever; with the
+ * root, shares settle at 1 / latency^2.
  */
 #include "balancer/balancer.h"
 
@@ -14,8 +11,8 @@
 
 #define LOCALITY_WINDOW_CALLS 64
 #define LOCALITY_WINDOW_NS    WEIR__NS_PER_S
-#define LOCALITY_PATIENCE     1.5           /* Times the mean latency, before age counts. */
-#define LOCALITY_UNIT         1e-15         /* Speed of weight 1: a call in 1,000 s, taking 1 s. */
+#define LOCALITY_PATIENCE     1.5   /* Times the mean latency, before age counts. */
+#define LOCALITY_UNIT         1e-16 /* Speed of weight 1: less than a call an hour, in 1 s. */
 #define LOCALITY_MOST         8796093022208 /* Of a weight: 2^43, so that no sum overflows. */
 #define LOCALITY_LEAST_PART   100           /* Nobody has less than the mean over this. */
 #define LOCALITY_DRAWS        8
