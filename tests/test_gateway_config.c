@@ -37,7 +37,8 @@ static void accepts_every_directive_and_option(void **state)
               "admin ${HOST}:8081\r\n"
               "max_header 32k\nmax_body 2g\nidle_timeout 1m30s\nheader_timeout 500ms\n\n"
               "service one\n"
-              "  route /one\n  balance least_request\n"
+              "  route /one\n  balance least_request choices=3 bias=2 decay=5s failure_latency=2s"
+              " table=251 ring=1024 bound=125%\n"
               "  member a ${HOST}:1 weight=3 priority=1 max_in_flight=10 zone=west\n"
               "  member b localhost:2\n"
               "  limit 100/m burst=7 dry_run\n"
@@ -48,8 +49,15 @@ static void accepts_every_directive_and_option(void **state)
               "  health http /healthz?deep=1 method=HEAD host=shop.example expect=200-299,401"
               " warn=429 body=well interval=1s timeout=500ms rise=1 fall=2 fast=100ms down=5s"
               " jitter=10% start=down port=9\n"
+              "  hash header X-User\n  sticky cookie weir\n  spill 120%\n  panic off\n"
+              "  zone west\n  aperture 20\n  slow_start 30s from=20% aggression=2\n"
+              "  recovery 3 hold=5s\n  outlier consecutive=3 gateway=3 local=4 deviation=2000"
+              " deviation_hosts=3 deviation_calls=10 failures=50% failures_hosts=2"
+              " failures_calls=20 slow=300% slow_floor=50ms slow_hosts=2 slow_calls=10"
+              " interval=5s base=10s max=60s jitter=100ms share=50% dry_run\n"
               "service two\n  route /\n  member a 127.0.0.1:1\n"
               "  limit off\n  breaker off\n  retry off\n  balance random\n  health off\n"
+              "  outlier off\n  spill off\n  panic 30%\n  hash path\n  sticky header X-M\n"
               "service three\n  route /three\n  member a 127.0.0.1:1\n"
               "  health tcp send=PING\\r\\n\\t\\s\\0\\\\\\x7F expect=+PONG start=up\n"
               "service four\n  route /four\n  member a 127.0.0.1:1\n  health tcp start=unknown\n"),
@@ -71,7 +79,8 @@ static void assert_mistakes(const mistake *mistakes, size_t count)
         assert_int_equal(parse(mistakes[i].text), WEIR_EINVAL);
         assert_int_equal(error.line, mistakes[i].line);
         assert_string_equal(error.field, mistakes[i].field);
-        assert_non_null(strstr(error.message, mistakes[i].says));
+        if (strstr(error.message, mistakes[i].says) == NULL)
+            fail_msg("%s: %s", mistakes[i].text, error.message);
     }
 }
 
@@ -120,7 +129,32 @@ static void a_mistake_in_a_service_is_named(void **state)
         {GLOBALS "service s\nroute\n", 4, "route", "one value"},
         {GLOBALS SERVICE "wobble\n", 6, "wobble", "no such directive"},
         {GLOBALS SERVICE "balance best\n", 6, "balance", "\"best\": no such algorithm"},
-        {GLOBALS SERVICE "balance\n", 6, "balance", "one value"},
+        {GLOBALS SERVICE "balance\n", 6, "balance", "no such algorithm"},
+        {GLOBALS SERVICE "balance maglev table=x\n", 6, "balance.table", "expected a digit"},
+        {GLOBALS SERVICE "balance random bound=99%\n", 6, "balance.bound", "too small"},
+        {GLOBALS SERVICE "balance random bound=120\n", 6, "balance.bound", "expected %"},
+        {GLOBALS SERVICE "balance random colour=red\n", 6, "balance.colour", "no such option"},
+        {GLOBALS SERVICE "hash\n", 6, "hash", "header NAME, cookie NAME, source or path"},
+        {GLOBALS SERVICE "hash header\n", 6, "hash", "the name of a header"},
+        {GLOBALS SERVICE "hash cookie a=b\n", 6, "hash", "the name of a cookie"},
+        {GLOBALS SERVICE "hash source x\n", 6, "hash", "source or path"},
+        {GLOBALS SERVICE "sticky source\n", 6, "sticky", "cookie NAME or header NAME"},
+        {GLOBALS "service s\nroute /s\nmember m;1 127.0.0.1:1\nsticky cookie c\n", 3, "sticky",
+         "\"m;1\" cannot be"},
+        {GLOBALS SERVICE "spill 99%\n", 6, "spill", "too small"},
+        {GLOBALS SERVICE "spill\n", 6, "spill", "one value"},
+        {GLOBALS SERVICE "panic 101%\n", 6, "panic", "too large"},
+        {GLOBALS SERVICE "zone a b\n", 6, "zone", "one value"},
+        {GLOBALS SERVICE "aperture 0\n", 6, "aperture", "too small"},
+        {GLOBALS SERVICE "slow_start\n", 6, "slow_start", "expected"},
+        {GLOBALS SERVICE "slow_start 10s from=0%\n", 6, "slow_start.from", "1% to 100%"},
+        {GLOBALS SERVICE "slow_start 10s aggression=11\n", 6, "slow_start.aggression", "too large"},
+        {GLOBALS SERVICE "recovery\n", 6, "recovery", "expected"},
+        {GLOBALS SERVICE "recovery 5 hold=x\n", 6, "recovery.hold", "expected"},
+        {GLOBALS SERVICE "outlier slow=100%\n", 6, "outlier.slow", "too small"},
+        {GLOBALS SERVICE "outlier base=10s max=9s\n", 6, "outlier.max", "shorter than base"},
+        {GLOBALS SERVICE "outlier dry_run=1\n", 6, "outlier.dry_run", "takes no value"},
+        {GLOBALS SERVICE "outlier wrath=1\n", 6, "outlier.wrath", "no such option"},
         {GLOBALS SERVICE "member\n", 6, "member", "an id and an address"},
         {GLOBALS SERVICE "member m 127.0.0.1:1\n", 6, "member", "\"m\" is there already"},
         {GLOBALS SERVICE "member n example.org:80\n", 6, "member", "no address"},

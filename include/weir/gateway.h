@@ -60,7 +60,22 @@ typedef const char *(*weir_gateway_variable_fn)(const char *name, void *user);
  *
  *     service NAME
  *     route /prefix                   the longest prefix of whole path segments wins
- *     balance ALGORITHM               round_robin, smooth_weighted, random or least_request
+ *     balance ALGORITHM [choices=2] [bias=1] [decay=10s] [failure_latency=1s] [table=65537]
+ *             [ring=POINTS] [bound=PERCENT]        names as weir_balancer_algorithm_name() has them
+ *     hash header NAME, cookie NAME, source or path       the key, for algorithms that hash
+ *     sticky cookie NAME, or header NAME      a client stays with the member whose id is in there;
+ *                                             the cookie is set for it
+ *     spill 140%                      of its health that a priority carries; or: spill off
+ *     panic 50%                       below it, health is not believed; or: panic off
+ *     zone NAME                       ours: its members are preferred
+ *     aperture N                      use only N members a priority
+ *     slow_start DURATION [from=10%] [aggression=1]
+ *     recovery MEMBERS [hold=10s]     after a total outage, until so many are back
+ *     outlier [consecutive=5] [gateway=N] [local=N] [deviation=1900] [deviation_hosts=5]
+ *             [deviation_calls=100] [failures=85%] [failures_hosts=5] [failures_calls=50]
+ *             [slow=PERCENT] [slow_floor=100ms] [slow_hosts=3] [slow_calls=50] [interval=10s]
+ *             [base=30s] [max=300s] [jitter=1s] [share=10%] [dry_run]
+ *     outlier off                     nobody is ejected by default
  *     member ID ADDRESS [weight=1] [priority=0] [max_in_flight=N] [zone=TEXT]     one or more
  *     limit COUNT/UNIT [burst=COUNT] [dry_run]            UNIT is s, m or h; or: limit off
  *     breaker [failures=50%] [slow=PERCENT] [slow_after=60s] [minimum=20] [window=100 or =10s]
@@ -76,7 +91,9 @@ typedef const char *(*weir_gateway_variable_fn)(const char *name, void *user);
  *     attempt_timeout DURATION        of one attempt
  *     connect_timeout 3s
  *
- * `health` takes the meanings of weir_health_check_options, weir_probe_http_options and
+ * What balances is told in weir_balancer_options, what ejects in weir_outlier_options: 502, 503 and
+ * 504 are failures of a gateway, no answer at all is of local origin, 429 and 503 with Retry-After
+ * eject nobody. `health` takes the meanings of weir_health_check_options, weir_probe_http_options and
  * weir_probe_tcp_options: a member that its checks find down is picked no more until they find it
  * up. TEXT has no blanks; BYTES may say \r \n \t \s (a space) \0 \\ and \xHH.
  *

@@ -1,6 +1,7 @@
 #include <weir/gateway.h>
 
 #include "base/number.h"
+#include "gateway/affinity.h"
 #include "gateway/config.h"
 
 #include <stdarg.h>
@@ -171,6 +172,7 @@ static int config_add_service(weir__config_line *line)
     config->services[config->service_count++] = (weir__service_config){
         .name = name,
         .balancer = WEIR_BALANCER_OPTIONS_INIT,
+        .outlier = WEIR_OUTLIER_OPTIONS_INIT,
         .limiter = WEIR_LIMITER_OPTIONS_INIT,
         .breaker = WEIR_BREAKER_OPTIONS_INIT,
         .retry = WEIR_RETRY_OPTIONS_INIT,
@@ -242,6 +244,12 @@ static int config_check_service(const weir_gateway_config *config, size_t index,
     if (service->member_count == 0)
         return weir__gateway_fail(error, service->line, "service", "\"%s\" has no member",
                                   service->name);
+    for (size_t i = 0; i < service->member_count; i++)
+        if (service->sticky.source != WEIR__KEY_NONE &&
+            !weir__affinity_fits(service->members[i].id))
+            return weir__gateway_fail(error, service->line, "sticky",
+                                      "member \"%.40s\" cannot be the value of a cookie",
+                                      service->members[i].id);
     for (size_t i = 0; i < index; i++)
         if (strcmp(config->services[i].route, service->route) == 0)
             return weir__gateway_fail(error, service->line, "route",

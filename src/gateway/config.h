@@ -30,6 +30,20 @@ typedef struct weir__health_config {
     uint32_t port; /* 0 = the member's. */
 } weir__health_config;
 
+/* Where the key of a request is. */
+typedef enum weir__key_source {
+    WEIR__KEY_NONE,
+    WEIR__KEY_HEADER,
+    WEIR__KEY_COOKIE,
+    WEIR__KEY_ADDRESS,
+    WEIR__KEY_PATH,
+} weir__key_source;
+
+typedef struct weir__key_config {
+    weir__key_source source;
+    const char *name; /* Of the header or cookie. */
+} weir__key_config;
+
 typedef struct weir__service_config {
     char *name, *route;
     weir_balancer_options balancer;
@@ -37,9 +51,11 @@ typedef struct weir__service_config {
     size_t member_count, member_capacity;
     weir_limiter_options limiter;
     weir_breaker_options breaker;
+    weir_outlier_options outlier;
     weir_retry_options retry;
     weir__health_config health;
-    bool limited, guarded, retried;
+    weir__key_config key, sticky;
+    bool limited, guarded, watched, retried;
     uint64_t timeout_ns, attempt_timeout_ns;
     uint32_t connect_ms;
     uint32_t line;
@@ -78,6 +94,17 @@ int weir__config_service_line(weir__config_line *line, weir__service_config *ser
 int weir__config_health(weir__config_line *line, weir__service_config *service);
 /* Text with escapes to at most 255 bytes. */
 bool weir__health_unescape(const char *text, weir__health_bytes *out);
+/* balance_config.c and outlier_config.c: directives of a service. WEIR_OK or WEIR_EINVAL. */
+int weir__config_balance(weir__config_line *line, weir__service_config *service);
+int weir__config_hash(weir__config_line *line, weir__service_config *service);
+int weir__config_sticky(weir__config_line *line, weir__service_config *service);
+int weir__config_spill(weir__config_line *line, weir__service_config *service);
+int weir__config_panic(weir__config_line *line, weir__service_config *service);
+int weir__config_zone(weir__config_line *line, weir__service_config *service);
+int weir__config_aperture(weir__config_line *line, weir__service_config *service);
+int weir__config_slow_start(weir__config_line *line, weir__service_config *service);
+int weir__config_recovery(weir__config_line *line, weir__service_config *service);
+int weir__config_outlier(weir__config_line *line, weir__service_config *service);
 /* The one word behind the directive, or NULL with the error set. */
 char *weir__config_word(const weir__config_line *line);
 int weir__config_ms(const weir__config_line *line, uint32_t *out_ms);

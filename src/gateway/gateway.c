@@ -11,6 +11,7 @@ void weir__service_release(const weir_env *env, weir__service *service)
     if (service == NULL || --service->users > 0)
         return;
     weir__checks_free(env, service);
+    weir_loop_task_destroy(service->task);
     weir_caller_destroy(service->caller);
     weir__free(env, service->name, service->text_size);
     weir__free(env, service, sizeof *service);
@@ -46,6 +47,7 @@ static weir_caller_options service_options(const weir_env *env, const weir__serv
     options.balancer = &config->balancer;
     options.limiter = config->limited ? &config->limiter : NULL;
     options.breaker = config->guarded ? &config->breaker : NULL;
+    options.outlier = config->watched ? &config->outlier : NULL;
     options.retry = config->retried ? &config->retry : NULL;
     options.timeout_ns = config->timeout_ns;
     options.attempt_timeout_ns = config->attempt_timeout_ns;
@@ -53,39 +55,77 @@ static weir_caller_options service_options(const weir_env *env, const weir__serv
     return options;
 }
 
+static size_t service_text_bytes(const char *text)
+{
+    return text != NULL ? strlen(text) + 1 : 0;
+}
+
+static char *service_copy_text(char **at, const char *text)
+{
+    size_t const bytes = service_text_bytes(text);
+    char *const copy = bytes > 0 ? memcpy(*at, text, bytes) : NULL;
+    *at += bytes;
+    return copy;
+}
+
 static int service_set_text(const weir_env *env, weir__service *service,
                             const weir__service_config *config)
 {
-    size_t const name_size = strlen(config->name) + 1, route_size = strlen(config->route) + 1;
-    char *const text = weir__alloc(env, name_size + route_size);
+    service->text_size = service_text_bytes(config->name) + service_text_bytes(config->route) +
+                         service_text_bytes(config->key.name) +
+                         service_text_bytes(config->sticky.name);
+    char *text = weir__alloc(env, service->text_size);
     if (text == NULL)
         return WEIR_ENOMEM;
-    service->name = memcpy(text, config->name, name_size);
-    service->route = memcpy(text + name_size, config->route, route_size);
-    service->text_size = name_size + route_size;
+    service->name = service_copy_text(&text, config->name);
+    service->route = service_copy_text(&text, config->route);
+    service->key.source = config->key.source;
+    service->key.name = service_copy_text(&text, config->key.name);
+    service->sticky.source = config->sticky.source;
+    service->sticky.name = service_copy_text(&text, config->sticky.name);
     return WEIR_OK;
 }
 
-static void service_set_times(weir__service *service, const weir__service_config *config)
+static void service_swap_text(weir__service *one, weir__service *other)
 {
+    weir__service const kept = *one;
+    one->name = other->name;
+    one->route = other->route;
+    one->key = other->key;
+    one->sticky = other->sticky;
+    one->text_size = other->text_size;
+    other->name = kept.name;
+    other->route = kept.route;
+    other->text_size = kept.text_size;
+}
+
+static void service_set_options(weir__service *service, const weir__service_config *config)
+{
+    service->algorithm = config->balancer.algorithm;
+    service->watched = config->watched;
     service->connect_ms = config->connect_ms;
     service->timeout_ms = (uint32_t)(config->timeout_ns / WEIR__NS_PER_MS);
 }
 
-static int service_new(weir__service **out, const weir_env *env, const weir__service_config *config)
+static int service_new(weir__service **out, weir_gateway *gateway,
+                       const weir__service_config *config)
 {
+    const weir_env *const env = &gateway->env;
     weir__service *const service = weir__alloc(env, sizeof *service);
     *out = service;
     if (service == NULL)
         return WEIR_ENOMEM;
     weir_caller_options const options = service_options(env, config);
     service->users = 1;
-    service_set_times(service, config);
+    service_set_options(service, config);
     int result = service_set_text(env, service, config);
     if (result == WEIR_OK)
         result = weir_caller_create(&service->caller, &options);
     if (result == WEIR_OK)
         result = weir_caller_set_members(service->caller, config->members, config->member_count, 0);
+    if (result == WEIR_OK)
+        result =
+            weir_loop_task_create(&service->task, gateway->loop, weir_caller_task(service->caller));
     return result;
 }
 
@@ -134,7 +174,7 @@ static int services_new(weir__service ***out, weir_gateway *gateway,
     int result = services != NULL ? WEIR_OK : WEIR_ENOMEM;
     for (size_t i = 0; result == WEIR_OK && i < config->service_count; i++) {
         const weir__service_config *const service = &config->services[i];
-        result = service_blame(service_new(&services[i], &gateway->env, service), service, error);
+        result = service_blame(service_new(&services[i], gateway, service), service, error);
         if (result == WEIR_OK)
             result = service_blame_check(weir__checks_new(services[i], gateway, service,
                                                           gateway_find(gateway, services[i])),
@@ -161,15 +201,8 @@ static int service_adopt(const weir_env *env, weir__service *old, weir__service 
     if (result != WEIR_OK)
         return result;
     weir__checks_move(old, made, config);
-    char *const name = old->name, *const route = old->route;
-    size_t const text_size = old->text_size;
-    old->name = made->name;
-    old->route = made->route;
-    old->text_size = made->text_size;
-    service_set_times(old, config);
-    made->name = name;
-    made->route = route;
-    made->text_size = text_size;
+    service_swap_text(old, made);
+    service_set_options(old, config);
     old->users++;
     weir__service_release(env, made);
     return WEIR_OK;

@@ -26,9 +26,13 @@ typedef struct weir__answers {
 struct weir__member_check;
 
 typedef struct weir__service {
-    char *name, *route; /* One allocation, name first. */
+    char *name, *route; /* One allocation, name first, that has the names in keys, too. */
     size_t text_size;
+    weir__key_config key, sticky;
     weir_caller *caller;
+    weir_loop_task *task;              /* The caller's. */
+    weir_balancer_algorithm algorithm; /* For the status page, */
+    bool watched;                      /* as whether there is outlier detection. */
     uint32_t connect_ms, timeout_ms;
     uint64_t users;                     /* The gateway's table, and requests in progress. */
     struct weir__member_check **checks; /* One a member, or none; in checks.h. */

@@ -15,8 +15,8 @@ bool weir__option_is(const weir__config_option *option, const char *name)
 int weir__option_fail(const weir__config_option *option, const char *what)
 {
     char field[64];
-    (void)snprintf(field, sizeof field, "%s.%.*s", option->line->words[0], (int)option->name_size,
-                   option->name);
+    (void)snprintf(field, sizeof field, "%s%s%.*s", option->line->words[0],
+                   option->name_size > 0 ? "." : "", (int)option->name_size, option->name);
     return weir__gateway_fail(option->line->error, option->line->number, field, "%s", what);
 }
 
@@ -73,6 +73,27 @@ int weir__option_percent(const weir__config_option *option, uint32_t *out)
     if (milli % 1000 != 0 || milli == 0)
         return weir__option_fail(option, "expected a whole percentage, 1% to 100%");
     *out = milli / 1000;
+    return WEIR_OK;
+}
+
+int weir__option_percentage(const weir__config_option *option, uint32_t min, uint32_t max,
+                            uint32_t *out)
+{
+    size_t const size = strlen(option->value);
+    uint64_t value = 0;
+    weir__number_error wrong = {.what = "expected %", .at = size};
+    if (size == 0 || option->value[size - 1] != '%' ||
+        !weir__number_u64(option->value, size - 1, min, max, &value, &wrong))
+        return option_fail_number(option, &wrong);
+    *out = (uint32_t)value;
+    return WEIR_OK;
+}
+
+int weir__option_bare(const weir__config_option *option, bool *out)
+{
+    if (option->value[0] != '\0' || option->name[option->name_size] == '=')
+        return weir__option_fail(option, "takes no value: write it, or leave it out");
+    *out = true;
     return WEIR_OK;
 }
 

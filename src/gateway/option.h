@@ -26,6 +26,10 @@ int weir__option_u64(const weir__config_option *option, uint64_t min, uint64_t m
 int weir__option_ns(const weir__config_option *option, uint64_t min_ns, uint64_t *out_ns);
 int weir__option_ms(const weir__config_option *option, uint32_t *out_ms);   /* At least 1 ms. */
 int weir__option_percent(const weir__config_option *option, uint32_t *out); /* 1 to 100. */
+/* A whole percentage of any size, "140%". */
+int weir__option_percentage(const weir__config_option *option, uint32_t min, uint32_t max,
+                            uint32_t *out);
+int weir__option_bare(const weir__config_option *option, bool *out); /* True, and has no value. */
 /* Sets the error to this text; returns WEIR_EINVAL. */
 int weir__option_fail(const weir__config_option *option, const char *what);
 

@@ -1,5 +1,7 @@
 /* One request on its way through: attempts, bodies both ways, and how it ends. */
 #include "base/number.h"
+#include "gateway/affinity.h"
+#include "gateway/forwarded.h"
 #include "gateway/gateway.h"
 
 #include <errno.h>
@@ -7,7 +9,6 @@
 #include <string.h>
 
 #define PROXY_REPLAY_BYTES 65536 /* Of a body, kept to be sent again. */
-#define PROXY_OWN_HEADERS  3     /* X-Forwarded-For, X-Forwarded-Proto, X-Request-Id. */
 #define PROXY_MAX_HEADERS  100   /* Of a response: weir_http_client's default. */
 
 typedef struct weir__proxied {
@@ -30,6 +31,8 @@ typedef struct weir__proxied {
     bool answered;      /* A response has begun. */
     bool attempt_ended; /* The caller knows the outcome already. */
     int status;
+    char sticky[WEIR__STICKY_SIZE]; /* The member that the request asks for; or empty. */
+    char cookie[WEIR__COOKIE_SIZE]; /* To be set: the member that serves instead; or empty. */
 } weir__proxied;
 
 static void proxy_attempt(weir__proxied *p);
@@ -182,10 +185,17 @@ static weir_outcome proxy_outcome_of(const weir_http_response *response)
     return response->status >= 500 ? WEIR_FAILURE : WEIR_SUCCESS;
 }
 
+/* What a member says for somebody behind it that it could not reach. */
+static weir_outlier_origin proxy_origin_of(const weir_http_response *response)
+{
+    bool const gateway = response->status >= 502 && response->status <= 504;
+    return gateway ? WEIR_ORIGIN_GATEWAY : WEIR_ORIGIN_SERVER;
+}
+
 /* The member's head, less what concerned its connection alone. */
 static void proxy_forward_head(weir__proxied *p, const weir_http_response *response)
 {
-    weir_http_header headers[PROXY_MAX_HEADERS];
+    weir_http_header headers[PROXY_MAX_HEADERS + 1];
     weir_http_response forwarded = *response;
     forwarded.headers = headers;
     forwarded.header_count = 0;
@@ -193,6 +203,9 @@ static void proxy_forward_head(weir__proxied *p, const weir_http_response *respo
         if (!weir_http_is_hop_by_hop(response->headers, response->header_count,
                                      response->headers[i].name))
             headers[forwarded.header_count++] = response->headers[i];
+    if (p->cookie[0] != '\0')
+        headers[forwarded.header_count++] =
+            (weir_http_header){weir_http_str("Set-Cookie"), weir_http_str(p->cookie)};
     int const result = weir_http_exchange_start(p->exchange, &forwarded);
     p->status = response->status;
     p->answered = result == WEIR_OK;
@@ -206,6 +219,7 @@ static void proxy_on_head(weir_http_call *call, const weir_http_response *respon
 {
     weir__proxied *const p = user;
     weir_attempt_result const result = {.outcome = proxy_outcome_of(response),
+                                        .origin = proxy_origin_of(response),
                                         .retry_after_ns = proxy_retry_after_ns(response)};
     p->head_ns = weir_loop_now_ns(p->gateway->loop);
     if (result.outcome != WEIR_SUCCESS && proxy_end_attempt(p, result, p->head_ns)) {
@@ -255,7 +269,9 @@ static weir_outcome proxy_timeout_outcome(const weir__proxied *p)
 
 static weir_attempt_result proxy_result_of(const weir__proxied *p, const weir_http_result *result)
 {
-    weir_attempt_result attempt = {.outcome = WEIR_FAILURE, .unsent = !result->maybe_processed};
+    weir_attempt_result attempt = {.outcome = WEIR_FAILURE,
+                                   .origin = WEIR_ORIGIN_LOCAL,
+                                   .unsent = !result->maybe_processed};
     if (proxy_is_ours_to_blame(result->system_error))
         attempt.outcome = WEIR_IGNORED;
     switch (result->failure) {
@@ -350,6 +366,7 @@ static void proxy_attempt(weir__proxied *p)
                                        .header_count = p->header_count,
                                        .body_size = p->request->body_size};
     p->attempt_ended = false;
+    weir__affinity_cookie(&p->service->sticky, p->sticky, p->attempt.member->id, p->cookie);
     int result = weir_address_parse(&address, p->attempt.member->address);
     if (result == WEIR_OK)
         result = weir_http_call_start(&p->upstream, p->gateway->client, &address, &options,
@@ -432,94 +449,12 @@ static bool proxy_is_idempotent(weir_http_slice method)
     return false;
 }
 
-/* ---- Headers of the request ---- */
-
-/* What we tell the member ourselves, whatever the client says. An empty id is none. */
-static bool proxy_is_ours(const weir_http_header *header)
-{
-    return weir_http_equals(header->name, "X-Forwarded-For") ||
-           weir_http_equals(header->name, "X-Forwarded-Proto") ||
-           (weir_http_equals(header->name, "X-Request-Id") && header->value.size == 0);
-}
-
-static bool proxy_is_forwarded_for(const weir_http_header *header)
-{
-    return weir_http_equals(header->name, "X-Forwarded-For") && header->value.size > 0;
-}
-
-static char *proxy_append(char *end, const char *data, size_t size)
-{
-    memcpy(end, data, size);
-    return end + size;
-}
-
-/* All X-Forwarded-For fields in one, with the peer at its end. */
-static weir_http_slice proxy_forwarded_for(const weir_http_request *request, const char *ip,
-                                           char *out)
-{
-    char *end = out;
-    for (size_t i = 0; i < request->header_count; i++) {
-        const weir_http_header *const header = &request->headers[i];
-        if (!proxy_is_forwarded_for(header))
-            continue;
-        end = proxy_append(end, header->value.data, header->value.size);
-        end = proxy_append(end, ", ", 2);
-    }
-    end = proxy_append(end, ip, strlen(ip));
-    return (weir_http_slice){out, (size_t)(end - out)};
-}
-
-static size_t proxy_forwarded_for_room(const weir_http_request *request)
-{
-    size_t room = WEIR_ADDRESS_TEXT_SIZE;
-    for (size_t i = 0; i < request->header_count; i++)
-        if (proxy_is_forwarded_for(&request->headers[i]))
-            room += request->headers[i].value.size + 2;
-    return room;
-}
-
-static void proxy_add_header(weir__proxied *p, const char *name, weir_http_slice value)
-{
-    p->headers[p->header_count++] = (weir_http_header){weir_http_str(name), value};
-}
-
-/* A Connection header cannot take Host away, which is for every recipient. */
-static bool proxy_passes(const weir_http_request *request, const weir_http_header *header)
-{
-    bool const stays =
-        weir_http_is_hop_by_hop(request->headers, request->header_count, header->name);
-    return !proxy_is_ours(header) && (!stays || weir_http_equals(header->name, "Host"));
-}
-
-#define PROXY_ID_SIZE 33
-
-static void proxy_fill_headers(weir__proxied *p, char *text)
-{
-    const weir_http_request *const request = p->request;
-    char ip[WEIR_ADDRESS_TEXT_SIZE];
-    for (size_t i = 0; i < request->header_count; i++)
-        if (proxy_passes(request, &request->headers[i]))
-            p->headers[p->header_count++] = request->headers[i];
-    char *const id = text;
-    text += PROXY_ID_SIZE;
-    weir_address const peer = weir_http_exchange_peer(p->exchange);
-    weir_address_format_ip(&peer, ip);
-    proxy_add_header(p, "X-Forwarded-For", proxy_forwarded_for(request, ip, text));
-    proxy_add_header(p, "X-Forwarded-Proto", weir_http_str("http"));
-    if (weir_http_find(p->headers, p->header_count, "X-Request-Id") != NULL)
-        return;
-    (void)snprintf(id, PROXY_ID_SIZE, "%016llx%016llx",
-                   (unsigned long long)weir__rng_next(&p->gateway->rng),
-                   (unsigned long long)weir__rng_next(&p->gateway->rng));
-    proxy_add_header(p, "X-Request-Id", weir_http_str(id));
-}
-
 static weir__proxied *proxy_new(weir_gateway *gateway, weir__service *service,
                                 weir_http_exchange *exchange, const weir_http_request *request)
 {
-    size_t const headers = request->header_count + PROXY_OWN_HEADERS;
-    size_t const bytes = sizeof(weir__proxied) + headers * sizeof(weir_http_header) +
-                         PROXY_ID_SIZE + proxy_forwarded_for_room(request);
+    size_t const headers = request->header_count + WEIR__FORWARDED_HEADERS;
+    size_t const bytes =
+        sizeof(weir__proxied) + headers * sizeof(weir_http_header) + weir__forwarded_room(request);
     weir__proxied *const p = weir__alloc(&gateway->env, bytes);
     if (p == NULL)
         return NULL;
@@ -531,7 +466,8 @@ static weir__proxied *proxy_new(weir_gateway *gateway, weir__service *service,
     p->bytes = bytes;
     p->began_ns = weir_loop_now_ns(gateway->loop);
     weir__text_init(&p->replay, &gateway->env);
-    proxy_fill_headers(p, (char *)(p->headers + headers));
+    p->header_count = weir__forwarded_fill(p->headers, (char *)(p->headers + headers), request,
+                                           exchange, &gateway->rng);
     service->users++;
     gateway->in_progress++;
     return p;
@@ -543,6 +479,9 @@ static void proxy_begin(weir__proxied *p)
     weir_call_options options = WEIR_CALL_OPTIONS_INIT;
     options.repeatable = proxy_is_idempotent(p->request->method);
     options.user = p;
+    options.hash = weir__affinity_hash(&p->service->key, p->exchange, p->request);
+    if (weir__affinity_member(&p->service->sticky, p->request, p->sticky))
+        options.sticky = p->sticky;
     weir_http_exchange_handle(p->exchange, &proxy_exchange_events, p);
     if (weir_caller_begin(p->service->caller, &p->call, &options, p->began_ns, &p->attempt,
                           &rejection) == WEIR_OK)

@@ -64,6 +64,19 @@ static void status_check(weir__text *out, const weir__member_check *check)
     weir__text_str(out, "}");
 }
 
+static void status_outlier(weir__text *out, const weir_outlier_host_stats *outlier)
+{
+    weir__text_format(out, ",\"outlier\":{\"ejected\":%s", outlier->ejected ? "true" : "false");
+    status_number(out, "ejections", outlier->ejections);
+    status_number(out, "calls", outlier->calls);
+    weir__text_format(out, ",\"success_percent\":%.1f", outlier->success_percent);
+    if (outlier->ejections > 0) {
+        weir__text_str(out, ",");
+        status_string(out, "detection", weir_outlier_detection_name(outlier->detection));
+    }
+    weir__text_str(out, "}");
+}
+
 static void status_member(const weir_caller_member *member, void *user)
 {
     report_list *const list = user;
@@ -75,6 +88,7 @@ static void status_member(const weir_caller_member *member, void *user)
     weir__text_str(out, ",");
     status_string(out, "address", member->member->address);
     status_number(out, "weight", member->member->weight);
+    weir__text_format(out, ",\"weight_in_force\":%.3f", member->stats.weight);
     status_number(out, "priority", member->member->priority);
     status_flags(out, member->stats.flags);
     status_number(out, "in_flight", member->stats.in_flight);
@@ -83,6 +97,8 @@ static void status_member(const weir_caller_member *member, void *user)
     status_number(out, "latency_us", member->stats.latency_ns / WEIR__NS_PER_US);
     if (member->breaker.generation != 0)
         status_breaker(out, &member->breaker);
+    if (list->service->watched)
+        status_outlier(out, &member->outlier);
     if (check != NULL)
         status_check(out, check);
     weir__text_str(out, "}");
@@ -109,6 +125,8 @@ static void status_service(weir_gateway *gateway, const weir__service *service, 
     status_string(out, "name", service->name);
     weir__text_str(out, ",");
     status_string(out, "route", service->route);
+    weir__text_str(out, ",");
+    status_string(out, "balance", weir_balancer_algorithm_name(service->algorithm));
     status_number(out, "in_flight", service->users - 1);
     status_number(out, "calls", stats.calls);
     status_number(out, "attempts", stats.attempts);
@@ -190,6 +208,10 @@ static uint64_t metric_of_member(const weir_caller_member *member, const char *m
         return member->stats.completed;
     if (strcmp(metric, "weir_member_failures_total") == 0)
         return member->stats.failures;
+    if (strcmp(metric, "weir_member_ejected") == 0)
+        return member->outlier.ejected;
+    if (strcmp(metric, "weir_member_ejections_total") == 0)
+        return member->outlier.ejections;
     return (uint64_t)member->breaker.state;
 }
 
@@ -292,6 +314,9 @@ void weir__gateway_metrics(weir_gateway *gateway, weir__text *out)
     metrics_members(gateway, out, "weir_breaker_state", "gauge",
                     "0 closed, 1 open, 2 half open, 3 recovering, 4 disabled, 5 metrics only, "
                     "6 forced open.");
+    metrics_members(gateway, out, "weir_member_ejected", "gauge", "1 while it is an outlier.");
+    metrics_members(gateway, out, "weir_member_ejections_total", "counter",
+                    "Times that it was ejected.");
     metrics_checks(gateway, out);
     metric_head(out, "weir_connections", "gauge", "Connections of clients.");
     weir__text_format(out, "weir_connections %zu\n", weir_http_server_connections(gateway->proxy));

@@ -20,17 +20,6 @@ static int config_route(weir__config_line *line, weir__service_config *service)
     return WEIR_OK;
 }
 
-static int config_balance(weir__config_line *line, weir__service_config *service)
-{
-    const char *const word = weir__config_word(line);
-    if (word == NULL)
-        return WEIR_EINVAL;
-    if (weir_balancer_algorithm_find(word, strlen(word), &service->balancer.algorithm) == WEIR_OK)
-        return WEIR_OK;
-    return weir__gateway_fail(line->error, line->number, "balance", "\"%s\": no such algorithm",
-                              word);
-}
-
 static int config_member_option(const weir__config_option *option, weir__service_config *service)
 {
     weir_member *const member = &service->members[service->member_count];
@@ -87,12 +76,9 @@ static int config_limit_option(const weir__config_option *option, weir__service_
 {
     if (weir__option_is(option, "burst"))
         return weir__option_u64(option, 1, UINT32_MAX, &service->limiter.burst);
-    if (!weir__option_is(option, "dry_run"))
-        return WEIR_ENOTFOUND;
-    if (option->value[0] != '\0' || option->name[option->name_size] == '=')
-        return weir__option_fail(option, "takes no value: write it, or leave it out");
-    service->limiter.dry_run = true;
-    return WEIR_OK;
+    if (weir__option_is(option, "dry_run"))
+        return weir__option_bare(option, &service->limiter.dry_run);
+    return WEIR_ENOTFOUND;
 }
 
 static uint64_t config_period_ns(const char *unit)
@@ -253,7 +239,16 @@ int weir__config_service_line(weir__config_line *line, weir__service_config *ser
     } directives[] = {
         {"member", config_member}, /* The one that may come again. */
         {"route", config_route},
-        {"balance", config_balance},
+        {"balance", weir__config_balance},
+        {"hash", weir__config_hash},
+        {"sticky", weir__config_sticky},
+        {"spill", weir__config_spill},
+        {"panic", weir__config_panic},
+        {"zone", weir__config_zone},
+        {"aperture", weir__config_aperture},
+        {"slow_start", weir__config_slow_start},
+        {"recovery", weir__config_recovery},
+        {"outlier", weir__config_outlier},
         {"limit", config_limit},
         {"breaker", config_breaker},
         {"retry", config_retry},
