@@ -139,12 +139,34 @@ static void a_failure_is_charged_as_slow_however_fast_it_was(void **state)
     uint64_t const expected_s[] = {1, 2, 4, 8, 16, 30, 30};
     weir_outcome const outcomes[] = {WEIR_FAILURE, WEIR_TIMEOUT, WEIR_OVERLOAD};
     for (size_t i = 0; i < 7; i++) {
+        f.fake.now_ns += MS;
         call_taking("a", outcomes[i % 3], MS);
         assert_near((double)stats_of("a").cost_ns, (double)(expected_s[i] * S));
     }
     call_taking("b", WEIR_IGNORED, MS);
     call_taking("b", WEIR_CANCELLED, MS);
     assert_int_equal(stats_of("b").cost_ns, 0);
+}
+
+/* Five calls at once, one reason: 1 s and not 16. The next call to fail begins after them. */
+static void calls_that_fail_together_are_charged_once(void **state)
+{
+    (void)state;
+    create(WEIR_PEAK_EWMA);
+    SET_WEIGHTS(1);
+    f.fake.now_ns = 1000 * S;
+    weir_pick held[5];
+    for (int i = 0; i < 5; i++)
+        held[i] = pick();
+    f.fake.now_ns += 250 * MS;
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(weir_balancer_done(f.balancer, &held[i], WEIR_TIMEOUT, 250 * MS), WEIR_OK);
+        f.fake.now_ns += 1;
+    }
+    assert_near((double)stats_of("a").cost_ns, (double)S);
+    f.fake.now_ns += 250 * MS;
+    call_taking("a", WEIR_TIMEOUT, 250 * MS);
+    assert_near((double)stats_of("a").cost_ns, (double)(2 * S));
 }
 
 /* ingress-nginx#9882, mosn#2274: b fails in 1 ms, a serves in 100 ms. */
@@ -510,6 +532,7 @@ int main(void)
         TEST(least_connections_passes_over_members_that_are_full),
         TEST(a_cost_jumps_up_at_once_and_decays_with_time),
         TEST(a_failure_is_charged_as_slow_however_fast_it_was),
+        TEST(calls_that_fail_together_are_charged_once),
         TEST(a_member_that_fails_fast_attracts_nothing),
         TEST(a_member_not_heard_of_gets_one_call_until_its_first_result),
         TEST(a_weight_divides_the_cost),

@@ -222,7 +222,8 @@ typedef struct weir_balancer_options {
     uint32_t choices;            /**< LEAST_REQUEST, PEAK_EWMA: members compared, 2..10. */
     double bias;                 /**< LEAST_REQUEST: power of the load, 0..10; 0 = weights only. */
     uint64_t decay_ns;           /**< PEAK_EWMA: time constant of the average, >= 1. */
-    uint64_t failure_latency_ns; /**< A failure is charged at least this, or twice the average. */
+    uint64_t failure_latency_ns; /**< A failure is charged at least this, or twice the cost (which
+                                      calls that fail together double once), up to 30 s. */
     uint32_t table_size;         /**< MAGLEV: a prime, 2..5,000,011. */
     /** KETAMA: points of the ring. ring_min 1..ring_max is Envoy's minimum_ring_size; 0 = 160 for
         a member of the least weight, all halved until that is the mean at most. ring_max is

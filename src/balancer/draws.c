@@ -232,7 +232,9 @@ static void draws_ended_peak(const weir__config *config, weir__record *record, u
     double const old =
         weir__real_of_bits(atomic_load_explicit(&record->cost, memory_order_relaxed));
     double const loss = draws_loss(config, since_ns, now_ns);
-    double const sample = draws_charge(config, old, latency_ns, outcome);
+    /* Calls that were under way together fail for one reason: only the first of them doubles. */
+    double const apart = now_ns - latency_ns >= since_ns ? old : old / 2;
+    double const sample = draws_charge(config, apart, latency_ns, outcome);
     double const next = sample > old ? sample : old - (old - sample) * loss;
     atomic_store_explicit(&record->cost, weir__real_bits(next), memory_order_relaxed);
     if (now_ns > since_ns)

@@ -27,7 +27,8 @@
 
 typedef enum guard {
     GUARD_BREAKER = 1 << 0,
-    GUARD_RETRY = 1 << 1,
+    GUARD_OUTLIER = 1 << 1,
+    GUARD_RETRY = 1 << 2,
 } guard;
 
 typedef struct world world;
@@ -76,6 +77,7 @@ struct world {
     unsigned healed_ms; /* When the first member was well again; 0 = no such time. */
     weir_balancer_options balancer;
     weir_breaker_options breaker;
+    weir_outlier_options outlier;
     weir_retry_options retry;
     weir_caller_options options;
     script_fn script;
@@ -262,11 +264,18 @@ static inline void scenario_options(world *w, weir_balancer_algorithm algorithm,
     w->breaker = (weir_breaker_options)WEIR_BREAKER_OPTIONS_INIT;
     w->breaker.consecutive_failures = 5;
     w->breaker.open_ms = 1000;
+    w->outlier = (weir_outlier_options)WEIR_OUTLIER_OPTIONS_INIT;
+    w->outlier.interval_ms = 1000;
+    w->outlier.base_ms = 1000;
+    w->outlier.jitter_ms = 0;
+    w->outlier.latency_percent = 300;
+    w->outlier.latency_min_calls = 5;
     w->retry = (weir_retry_options)WEIR_RETRY_OPTIONS_INIT;
     w->retry.base_ns = 5 * MS;
     w->options = (weir_caller_options)WEIR_CALLER_OPTIONS_INIT;
     w->options.balancer = &w->balancer;
     w->options.breaker = (guards & GUARD_BREAKER) != 0 ? &w->breaker : NULL;
+    w->options.outlier = (guards & GUARD_OUTLIER) != 0 ? &w->outlier : NULL;
     w->options.retry = (guards & GUARD_RETRY) != 0 ? &w->retry : NULL;
     w->options.attempt_timeout_ns = TIMEOUT;
     w->options.env = weir_sim_env(w->sim);
@@ -372,6 +381,9 @@ static inline figures scenario_run(uint64_t seed, weir_balancer_algorithm algori
     announce(&w);
     assert_int_equal(weir_sim_add_task(w.sim, (weir_task){scenario_tick, &w}, w.start_ns, NULL),
                      WEIR_OK);
+    if ((guards & GUARD_OUTLIER) != 0)
+        assert_int_equal(weir_sim_add_task(w.sim, weir_caller_task(w.caller), w.start_ns, NULL),
+                         WEIR_OK);
     scenario_add_calls(&w);
     assert_int_equal(weir_sim_run_until(w.sim, w.start_ns + (SPAN_MS + 990) * MS), WEIR_OK);
     scenario_measure_calls(&w, &f);
