@@ -127,6 +127,43 @@ static void who_says_that_it_is_busy_is_not_ejected(void **state)
     assert_null(strstr(reply.head, "\"ejected\":true"));
 }
 
+/* 100 / 0.25 = 400 and 100 / 0.75: three to one. */
+static void weights_come_from_what_members_report(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"",
+                                      "TEXT",
+                                      "TEXT x",
+                                      "TEXT rps_fractional",
+                                      "BIN AAAA",
+                                      "TEXT rps_fractional=",
+                                      "TEXT rps_fractional=1.2.3",
+                                      "TEXT rps_fractional=1234567890123456",
+                                      "TEXT rps_fractional=1;eps=2"};
+    start_two("balance smooth_weighted\nbreaker off\nreports on blackout=0s update=1s\n");
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        f.load = bad[i];
+        assert_int_equal(get("/s/load"), 200);
+        assert_int_equal(get("/s/load"), 200);
+    }
+    f.fake.now_ns += 1000 * MS;
+    settle();
+    (void)served_by();
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(get("/s"), 200);
+    assert_int_equal(f.served[0], 4); /* One is not known: alike. */
+    f.load = "TEXT named_metrics.queue=7, application_utilization=0.2,\t rps_fractional=100.0 ,"
+             "cpu_utilization=0.9, eps=5";
+    assert_int_equal(get("/s/load"), 200);
+    assert_int_equal(get("/s/load"), 200);
+    f.fake.now_ns += 1000 * MS;
+    settle();
+    (void)served_by();
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(get("/s"), 200);
+    assert_int_equal(f.served[0], 6);
+}
+
 static void the_algorithm_may_change_while_it_runs(void **state)
 {
     (void)state;
@@ -151,6 +188,7 @@ int main(void)
         TEST(a_header_may_name_the_member),
         TEST(an_outlier_is_ejected_told_of_and_returns),
         TEST(who_says_that_it_is_busy_is_not_ejected),
+        TEST(weights_come_from_what_members_report),
         TEST(the_algorithm_may_change_while_it_runs),
     };
     return cmocka_run_group_tests_name("gateway_balance", tests, NULL, NULL);

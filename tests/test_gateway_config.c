@@ -51,13 +51,15 @@ static void accepts_every_directive_and_option(void **state)
               " jitter=10% start=down port=9\n"
               "  hash header X-User\n  sticky cookie weir\n  spill 120%\n  panic off\n"
               "  zone west\n  aperture 20\n  slow_start 30s from=20% aggression=2\n"
-              "  recovery 3 hold=5s\n  outlier consecutive=3 gateway=3 local=4 deviation=2000"
+              "  recovery 3 hold=5s\n  reports on blackout=1s expiry=1m update=100ms penalty=2\n  "
+              "outlier consecutive=3 gateway=3 local=4 deviation=2000"
               " deviation_hosts=3 deviation_calls=10 failures=50% failures_hosts=2"
               " failures_calls=20 slow=300% slow_floor=50ms slow_hosts=2 slow_calls=10"
               " interval=5s base=10s max=60s jitter=100ms share=50% dry_run\n"
               "service two\n  route /\n  member a 127.0.0.1:1\n"
               "  limit off\n  breaker off\n  retry off\n  balance random\n  health off\n"
-              "  outlier off\n  spill off\n  panic 30%\n  hash path\n  sticky header X-M\n"
+              "  outlier off\n  reports off\n  spill off\n  panic 30%\n  hash path\n  sticky "
+              "header X-M\n"
               "service three\n  route /three\n  member a 127.0.0.1:1\n"
               "  health tcp send=PING\\r\\n\\t\\s\\0\\\\\\x7F expect=+PONG start=up\n"
               "service four\n  route /four\n  member a 127.0.0.1:1\n  health tcp start=unknown\n"),
@@ -151,6 +153,8 @@ static void a_mistake_in_a_service_is_named(void **state)
         {GLOBALS SERVICE "slow_start 10s aggression=11\n", 6, "slow_start.aggression", "too large"},
         {GLOBALS SERVICE "recovery\n", 6, "recovery", "expected"},
         {GLOBALS SERVICE "recovery 5 hold=x\n", 6, "recovery.hold", "expected"},
+        {GLOBALS SERVICE "reports\n", 6, "reports", "expected on or off"},
+        {GLOBALS SERVICE "reports on ink=1\n", 6, "reports.ink", "no such option"},
         {GLOBALS SERVICE "outlier slow=100%\n", 6, "outlier.slow", "too small"},
         {GLOBALS SERVICE "outlier base=10s max=9s\n", 6, "outlier.max", "shorter than base"},
         {GLOBALS SERVICE "outlier dry_run=1\n", 6, "outlier.dry_run", "takes no value"},

@@ -2,23 +2,31 @@
  * @file weir/balancer.h
  * Load balancer: choose the member that serves the next call, and learn how it went.
  *
- *      update(members, version) ---> a table per version: levels of priority, with schedules
- *      set_flags(id, ...) ---------> the same without the members that may not be used
+ *      update(members, version) ---> a table per version, for picks to read without a lock:
+ *      set_flags(id, ...) ---------> subset > level (priority, zone) > what the algorithm needs
+ *      report(id, load) -----------> weights, with time: slow start, recovery
  *
  *      pick ---> member and token ---> your call ---> done(outcome, latency)
- *                   in flight + 1                       in flight - 1, counts
+ *                   in flight + 1                       in flight - 1, counts, costs
  *
- * Members of the lowest priority number serve; the next level serves when none of these can be
- * had. A member's live figures (in flight, counts, latency) belong to its id and outlive updates.
+ * A pick goes to the level that has its share of the calls: the lowest priority number, as far as
+ * its healthy members carry it, and of these the ones in our zone; what they cannot carry spills
+ * over to the next. Who is saturated, excluded or flagged is passed over, and if a level has nobody
+ * left, another serves. A member's live figures (in flight, counts, latency, cost) belong to its id
+ * and outlive updates. With all at its default but the algorithm, nothing needs time to pass; else
+ * run the task.
  *
  * Threads:    any function, any thread, same balancer; destroy comes last.
  * Blocking:   pick and done take no lock and make no system call. Updates and flags take a mutex
  *             that no pick ever waits for.
- * Allocation: in create, update and set_flags only.
- * Cost:       pick and done are 3 atomic additions, whatever the number of members; only when the
- *             members first drawn are excluded or saturated are others looked at, one by one.
- *             A change of members or flags rebuilds the table: O(members) for round robin and the
- *             random kinds, O(schedule * distinct weights) for smooth weighted round robin.
+ * Allocation: in create, configure, update and set_flags, and in the task.
+ * Cost:       pick and done are 2 to 4 atomic additions, whatever the number of members, unless the
+ *             algorithm says otherwise; only when the members first proposed are excluded or
+ *             saturated are others looked at, one by one. A subset is found by binary search.
+ *             A change of members or flags rebuilds the table, O(members); on top of that, for the
+ *             levels that it touches, come O(schedule * distinct weights) for the scheduled
+ *             algorithms, the table for Maglev, and, if members or weights change, the sorted ring
+ *             for ketama.
  */
 #ifndef WEIR_BALANCER_H
 #define WEIR_BALANCER_H

@@ -71,6 +71,8 @@ typedef const char *(*weir_gateway_variable_fn)(const char *name, void *user);
  *     aperture N                      use only N members a priority
  *     slow_start DURATION [from=10%] [aggression=1]
  *     recovery MEMBERS [hold=10s]     after a total outage, until so many are back
+ *     reports on [blackout=10s] [expiry=3m] [update=1s] [penalty=1]      weights out of what members
+ *                                     tell in endpoint-load-metrics: TEXT, ORCA's response header
  *     outlier [consecutive=5] [gateway=N] [local=N] [deviation=1900] [deviation_hosts=5]
  *             [deviation_calls=100] [failures=85%] [failures_hosts=5] [failures_calls=50]
  *             [slow=PERCENT] [slow_floor=100ms] [slow_hosts=3] [slow_calls=50] [interval=10s]

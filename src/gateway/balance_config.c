@@ -1,5 +1,5 @@
 /* Directives about who serves: balance, hash, sticky, spill, panic, zone, aperture, slow_start,
- * recovery. */
+ * recovery, reports. */
 #include "base/number.h"
 #include "gateway/option.h"
 
@@ -173,4 +173,30 @@ int weir__config_recovery(weir__config_line *line, weir__service_config *service
 {
     int const result = balance_number(line, UINT32_MAX, &service->balancer.recovery_min_members);
     return result == WEIR_OK ? weir__config_each_option(line, 2, recovery_option, service) : result;
+}
+
+static int reports_option(const weir__config_option *option, weir__service_config *service)
+{
+    weir_balancer_options *const balancer = &service->balancer;
+    uint32_t penalty = 0;
+    if (weir__option_is(option, "blackout"))
+        return weir__option_ns(option, 0, &balancer->report_blackout_ns);
+    if (weir__option_is(option, "expiry"))
+        return weir__option_ns(option, 1, &balancer->report_expiry_ns);
+    if (weir__option_is(option, "update"))
+        return weir__option_ns(option, WEIR__NS_PER_MS, &balancer->report_update_ns);
+    if (!weir__option_is(option, "penalty"))
+        return WEIR_ENOTFOUND;
+    int const result = weir__option_u32(option, 0, 1000, &penalty);
+    balancer->report_error_penalty = penalty;
+    return result;
+}
+
+int weir__config_reports(weir__config_line *line, weir__service_config *service)
+{
+    const char *const word = line->count > 1 ? line->words[1] : "";
+    service->balancer.reported_weights = strcmp(word, "on") == 0;
+    if (!service->balancer.reported_weights && !weir__config_is_off(line))
+        return weir__gateway_fail(line->error, line->number, "reports", "expected on or off");
+    return weir__config_each_option(line, 2, reports_option, service);
 }

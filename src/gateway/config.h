@@ -104,6 +104,7 @@ int weir__config_zone(weir__config_line *line, weir__service_config *service);
 int weir__config_aperture(weir__config_line *line, weir__service_config *service);
 int weir__config_slow_start(weir__config_line *line, weir__service_config *service);
 int weir__config_recovery(weir__config_line *line, weir__service_config *service);
+int weir__config_reports(weir__config_line *line, weir__service_config *service);
 int weir__config_outlier(weir__config_line *line, weir__service_config *service);
 /* The one word behind the directive, or NULL with the error set. */
 char *weir__config_word(const weir__config_line *line);

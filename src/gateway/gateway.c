@@ -103,6 +103,7 @@ static void service_set_options(weir__service *service, const weir__service_conf
 {
     service->algorithm = config->balancer.algorithm;
     service->watched = config->watched;
+    service->reported = config->balancer.reported_weights;
     service->connect_ms = config->connect_ms;
     service->timeout_ms = (uint32_t)(config->timeout_ns / WEIR__NS_PER_MS);
 }

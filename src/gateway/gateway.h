@@ -33,6 +33,7 @@ typedef struct weir__service {
     weir_loop_task *task;              /* The caller's. */
     weir_balancer_algorithm algorithm; /* For the status page, */
     bool watched;                      /* as whether there is outlier detection. */
+    bool reported;                     /* Members tell their load. */
     uint32_t connect_ms, timeout_ms;
     uint64_t users;                     /* The gateway's table, and requests in progress. */
     struct weir__member_check **checks; /* One a member, or none; in checks.h. */

@@ -3,6 +3,7 @@
 #include "gateway/affinity.h"
 #include "gateway/forwarded.h"
 #include "gateway/gateway.h"
+#include "gateway/orca.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -215,6 +216,17 @@ static void proxy_forward_head(weir__proxied *p, const weir_http_response *respo
         proxy_break(p);
 }
 
+/* The load that came with the head, if it did. */
+static void proxy_take_report(const weir__proxied *p, const weir_http_response *response)
+{
+    weir_load_report report;
+    const weir_http_header *const header =
+        weir_http_find(response->headers, response->header_count, WEIR__ORCA_HEADER);
+    if (header != NULL && weir__orca_parse(header->value, &report))
+        (void)weir_balancer_report(weir_caller_balancer(p->service->caller), p->attempt.member->id,
+                                   &report, p->head_ns);
+}
+
 static void proxy_on_head(weir_http_call *call, const weir_http_response *response, void *user)
 {
     weir__proxied *const p = user;
@@ -222,6 +234,8 @@ static void proxy_on_head(weir_http_call *call, const weir_http_response *respon
                                         .origin = proxy_origin_of(response),
                                         .retry_after_ns = proxy_retry_after_ns(response)};
     p->head_ns = weir_loop_now_ns(p->gateway->loop);
+    if (p->service->reported)
+        proxy_take_report(p, response);
     if (result.outcome != WEIR_SUCCESS && proxy_end_attempt(p, result, p->head_ns)) {
         p->upstream = NULL;
         weir_http_call_cancel(call);

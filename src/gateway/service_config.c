@@ -248,6 +248,7 @@ int weir__config_service_line(weir__config_line *line, weir__service_config *ser
         {"aperture", weir__config_aperture},
         {"slow_start", weir__config_slow_start},
         {"recovery", weir__config_recovery},
+        {"reports", weir__config_reports},
         {"outlier", weir__config_outlier},
         {"limit", config_limit},
         {"breaker", config_breaker},

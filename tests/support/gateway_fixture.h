@@ -17,6 +17,7 @@ typedef struct fixture {
     weir_loop *loop;
     weir_http_server *upstreams[2];
     unsigned served[2];
+    const char *load;         /* That the first upstream tells at /load. */
     weir_http_exchange *held; /* By an upstream, unanswered. */
     uint64_t body_bytes;      /* Received by the upstreams. */
     uint64_t to_send;         /* Left of a large response. */
@@ -111,6 +112,19 @@ static inline void echo_headers(weir_http_exchange *exchange, const weir_http_re
     (void)weir_http_exchange_respond(exchange, 200, "text/plain", text, (size_t)size);
 }
 
+/* The first upstream could do thrice what the second can. */
+static inline void answer_with_load(weir_http_exchange *exchange, const unsigned *served)
+{
+    bool const first = served == &f.served[0];
+    weir_http_header const header = {weir_http_str("Endpoint-Load-Metrics"),
+                                     weir_http_str(first ? f.load
+                                                         : "TEXT rps_fractional=100,"
+                                                           "cpu_utilization=0.75")};
+    weir_http_response const response = {.status = 200, .headers = &header, .header_count = 1};
+    if (weir_http_exchange_start(exchange, &response) == WEIR_OK)
+        (void)weir_http_exchange_finish(exchange);
+}
+
 static inline void serve(weir_http_exchange *exchange, const weir_http_request *request, void *user)
 {
     unsigned *const served = user;
@@ -124,6 +138,8 @@ static inline void serve(weir_http_exchange *exchange, const weir_http_request *
             (void)weir_http_exchange_finish(exchange);
     } else if (path_ends(request, "/echo")) {
         echo_headers(exchange, request);
+    } else if (path_ends(request, "/load")) {
+        answer_with_load(exchange, user);
     } else if (path_ends(request, "/drop")) {
         weir_http_exchange_handle(exchange, &dropping_events, NULL);
     } else if (path_ends(request, "/204")) {
