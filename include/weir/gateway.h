@@ -97,7 +97,7 @@ typedef const char *(*weir_gateway_variable_fn)(const char *name, void *user);
  * 504 are failures of a gateway, no answer at all is of local origin, 429 and 503 with Retry-After
  * eject nobody. `health` takes the meanings of weir_health_check_options, weir_probe_http_options and
  * weir_probe_tcp_options: a member that its checks find down is picked no more until they find it
- * up. TEXT has no blanks; BYTES may say \r \n \t \s (a space) \0 \\ and \xHH.
+ * up, and that also ends an ejection of it. TEXT has no blanks; BYTES may say \r \n \t \s (a space) \0 \\ and \xHH.
  *
  * @param out       receives the configuration, which the caller must destroy; NULL on failure.
  * @param variable  NULL = the process environment.

@@ -28,11 +28,21 @@ static void checks_set_flag(weir__member_check *check)
                                   weir_caller_now_ns(check->service->caller));
 }
 
+/* Who has come back by its checks is not kept out for what it did before. One whose checks passed
+   all along stays ejected: they do not see what its calls see. */
+static void checks_uneject(const weir__member_check *check, uint64_t now_ns)
+{
+    (void)weir_caller_uneject(check->service->caller, check->member, now_ns);
+}
+
 static void checks_on_event(const weir_health_event *event, void *user)
 {
     (void)user;
-    if (event->kind == WEIR_HEALTH_CHECK_CHANGED)
-        checks_set_flag(event->user);
+    if (event->kind != WEIR_HEALTH_CHECK_CHANGED)
+        return;
+    checks_set_flag(event->user);
+    if (event->from == WEIR_HEALTH_DOWN)
+        checks_uneject(event->user, event->at_ns);
 }
 
 /* Whether no flag is owed any more. */
