@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "support/peer.h"
+#include "support/sidecar_process.h"
 
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -16,20 +16,12 @@
 
 typedef struct fixture {
     char file[64];
-    pid_t process;
-    FILE *out; /* What the sidecar prints. */
-    uint16_t proxy, admin;
+    sidecar_process sidecar;
     peer_upstream upstreams[3];
 } fixture;
 
 static fixture f;
 static peer_reply reply;
-
-static const char *sidecar_path(void)
-{
-    const char *const path = getenv("WEIR_SIDECAR");
-    return path != NULL ? path : "build/examples/sidecar/sidecar";
-}
 
 /* The upstreams with a bit in `members` are configured. */
 static void write_config_of(const char *service_lines, unsigned members, unsigned weight)
@@ -52,50 +44,6 @@ static void write_config(const char *service_lines)
     write_config_of(service_lines, 7, 1);
 }
 
-/* Waits for a line that begins with `start`; it is left in `line`. */
-static void expect_line(const char *start, char *line, int room)
-{
-    do
-        assert_non_null(fgets(line, room, f.out));
-    while (strncmp(line, start, strlen(start)) != 0);
-}
-
-static void start_sidecar(void)
-{
-    char line[256];
-    int pipe_ends[2];
-    unsigned proxy = 0, admin = 0;
-    assert_int_equal(pipe(pipe_ends), 0);
-    f.process = fork();
-    if (f.process == 0) {
-        (void)dup2(pipe_ends[1], STDOUT_FILENO);
-        (void)dup2(pipe_ends[1], STDERR_FILENO);
-        (void)close(pipe_ends[0]);
-        (void)execl(sidecar_path(), "sidecar", f.file, (char *)NULL);
-        _exit(127);
-    }
-    assert_int_equal(close(pipe_ends[1]), 0);
-    f.out = fdopen(pipe_ends[0], "r");
-    assert_non_null(f.out);
-    expect_line("proxy on", line, sizeof line);
-    assert_int_equal(sscanf(line, "proxy on 127.0.0.1:%u, admin on 127.0.0.1:%u", &proxy, &admin),
-                     2);
-    f.proxy = (uint16_t)proxy;
-    f.admin = (uint16_t)admin;
-}
-
-static int end_sidecar(void)
-{
-    int status = -1;
-    if (f.process <= 0)
-        return -1;
-    (void)kill(f.process, SIGTERM);
-    (void)waitpid(f.process, &status, 0);
-    f.process = 0;
-    (void)fclose(f.out);
-    return status;
-}
-
 static int setup(void **state)
 {
     (void)state;
@@ -113,10 +61,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    if (f.process > 0) {
-        (void)kill(f.process, SIGKILL);
-        (void)waitpid(f.process, NULL, 0);
-    }
+    sidecar_kill(&f.sidecar);
     for (int i = 0; i < 3; i++)
         peer_kill(&f.upstreams[i]);
     (void)alarm(0);
@@ -127,7 +72,7 @@ static int get(const char *path)
 {
     char request[512];
     (void)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path);
-    return peer_ask(f.proxy, request, &reply);
+    return peer_ask(f.sidecar.proxy, request, &reply);
 }
 
 static int admin(const char *method, const char *path)
@@ -135,7 +80,7 @@ static int admin(const char *method, const char *path)
     char request[512];
     (void)snprintf(request, sizeof request,
                    "%s %s HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", method, path);
-    return peer_ask(f.admin, request, &reply);
+    return peer_ask(f.sidecar.admin, request, &reply);
 }
 
 /* ---- 10,000 requests ---- */
@@ -177,7 +122,7 @@ static void *ask_often(void *arg)
     (void)arg;
     while (mine != NULL && next_request()) {
         if (fd < 0)
-            fd = peer_connect(f.proxy);
+            fd = peer_connect(f.sidecar.proxy);
         mine->status = 0;
         bool const whole =
             fd >= 0 && peer_send(fd, request, sizeof request - 1) && peer_read(fd, mine);
@@ -218,8 +163,8 @@ static void disturb(void)
             "breaker consecutive=3 rest=50ms probes=1\ntimeout %us\n",
             3 + i % 2, 1000000 + i, 100000 + i, 10 + i);
         write_config_of(lines, i == 4 || i == 8 ? 3 : 7, i); /* The third comes and goes. */
-        assert_int_equal(kill(f.process, SIGHUP), 0);
-        expect_line("configuration reloaded", line, sizeof line);
+        assert_int_equal(kill(f.sidecar.process, SIGHUP), 0);
+        sidecar_expect_line(&f.sidecar, "configuration reloaded", line, sizeof line);
     }
 }
 
@@ -237,7 +182,7 @@ loses_no_request_while_an_upstream_dies_and_returns_and_the_file_is_reloaded(voi
     assert_int_equal(pthread_cond_init(&l.changed, NULL), 0);
     write_config("balance least_request\nretry attempts=3 base=1ms cap=5ms\n"
                  "breaker consecutive=3 rest=50ms probes=1\ntimeout 10s\n");
-    start_sidecar();
+    sidecar_start(&f.sidecar, f.file);
     for (int i = 0; i < CONNECTIONS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, ask_often, NULL), 0);
     disturb();
@@ -252,7 +197,7 @@ loses_no_request_while_an_upstream_dies_and_returns_and_the_file_is_reloaded(voi
     assert_non_null(strstr(reply.body, "weir_requests_total{service=\"s\",code=\"200\"} "));
     assert_non_null(strstr(reply.body, "weir_member_failures_total{service=\"s\",member=\"m1\"} "));
     assert_null(strstr(reply.body, "weir_member_failures_total{service=\"s\",member=\"m1\"} 0\n"));
-    assert_int_equal(end_sidecar(), 0);
+    assert_int_equal(sidecar_end(&f.sidecar), 0);
 }
 
 /* ---- What a client gets ---- */
@@ -263,7 +208,7 @@ static void each_kind_of_trouble_has_its_status(void **state)
     char value[64];
     static char long_request[3000], large_request[200];
     write_config("breaker off\nattempt_timeout 100ms\ntimeout 1s\n");
-    start_sidecar();
+    sidecar_start(&f.sidecar, f.file);
     assert_int_equal(get("/nowhere"), 404);
     assert_int_equal(get("/sx"), 404); /* Not a whole segment of the route. */
     assert_int_equal(get("/s"), 200);
@@ -272,23 +217,24 @@ static void each_kind_of_trouble_has_its_status(void **state)
     assert_string_equal(reply.body, "broken\n");
     assert_int_equal(get("/s/k"), 502);
     assert_int_equal(get("/s/t"), 504);
-    assert_int_equal(peer_ask(f.proxy, "GET /s HTTP/1.1\r\n\r\n", &reply), 400);
-    assert_int_equal(peer_ask(f.proxy, "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", &reply), 501);
+    assert_int_equal(peer_ask(f.sidecar.proxy, "GET /s HTTP/1.1\r\n\r\n", &reply), 400);
+    assert_int_equal(peer_ask(f.sidecar.proxy, "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", &reply),
+                     501);
     assert_int_equal(
-        peer_ask(f.proxy, "POST /s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
-                 &reply),
+        peer_ask(f.sidecar.proxy,
+                 "POST /s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", &reply),
         501);
     (void)snprintf(large_request, sizeof large_request,
                    "POST /s HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n");
-    assert_int_equal(peer_ask(f.proxy, large_request, &reply), 413);
+    assert_int_equal(peer_ask(f.sidecar.proxy, large_request, &reply), 413);
     (void)snprintf(long_request, sizeof long_request,
                    "GET /s HTTP/1.1\r\nHost: x\r\nX-Long: %02000d\r\n\r\n", 1);
-    assert_int_equal(peer_ask(f.proxy, long_request, &reply), 431);
+    assert_int_equal(peer_ask(f.sidecar.proxy, long_request, &reply), 431);
     for (int i = 0; i < 3; i++)
         peer_kill(&f.upstreams[i]);
     assert_int_equal(get("/s"), 502);
     assert_false(peer_header(&reply, "Retry-After", value, sizeof value));
-    assert_int_equal(end_sidecar(), 0);
+    assert_int_equal(sidecar_end(&f.sidecar), 0);
 }
 
 static void over_the_limit_and_with_nobody_able_it_says_when_to_come_back(void **state)
@@ -296,7 +242,7 @@ static void over_the_limit_and_with_nobody_able_it_says_when_to_come_back(void *
     (void)state;
     char value[64];
     write_config("limit 1/h burst=4\nbreaker consecutive=1 rest=50s rest_max=50s\n");
-    start_sidecar();
+    sidecar_start(&f.sidecar, f.file);
     for (int i = 0; i < 3; i++)
         assert_int_equal(get("/s/5"), 500);
     assert_int_equal(get("/s"), 503);
@@ -307,24 +253,24 @@ static void over_the_limit_and_with_nobody_able_it_says_when_to_come_back(void *
     assert_non_null(strstr(reply.body, "\"remaining\":1"));
     write_config("limit 1/h burst=3\nbreaker off\n");
     char line[256];
-    assert_int_equal(kill(f.process, SIGHUP), 0);
-    expect_line("configuration reloaded", line, sizeof line);
-    assert_int_equal(end_sidecar(), 0);
-    start_sidecar();
+    assert_int_equal(kill(f.sidecar.process, SIGHUP), 0);
+    sidecar_expect_line(&f.sidecar, "configuration reloaded", line, sizeof line);
+    assert_int_equal(sidecar_end(&f.sidecar), 0);
+    sidecar_start(&f.sidecar, f.file);
     for (int i = 0; i < 3; i++)
         assert_int_equal(get("/s"), 200);
     assert_int_equal(get("/s"), 429);
     assert_true(peer_header(&reply, "Retry-After", value, sizeof value));
     assert_in_range(strtol(value, NULL, 10), 3590, 3600);
-    assert_int_equal(end_sidecar(), 0);
+    assert_int_equal(sidecar_end(&f.sidecar), 0);
 }
 
 static void forwards_headers_as_a_proxy_must(void **state)
 {
     (void)state;
     write_config("");
-    start_sidecar();
-    assert_int_equal(peer_ask(f.proxy,
+    sidecar_start(&f.sidecar, f.file);
+    assert_int_equal(peer_ask(f.sidecar.proxy,
                               "GET /s/e HTTP/1.1\r\nHost: shop\r\nConnection: close, X-Secret\r\n"
                               "X-Secret: 1\r\nUpgrade: h2c\r\nX-Forwarded-For: 9.9.9.9\r\n"
                               "X-Request-Id: abc\r\nX-Kept: yes\r\n\r\n",
@@ -340,23 +286,23 @@ static void forwards_headers_as_a_proxy_must(void **state)
     assert_null(strstr(reply.body, "pgrade"));
     assert_int_equal(get("/s/e"), 200);
     assert_non_null(strstr(reply.body, "X-Request-Id: "));
-    assert_int_equal(end_sidecar(), 0);
+    assert_int_equal(sidecar_end(&f.sidecar), 0);
 }
 
 static void a_request_that_is_not_safe_to_repeat_is_sent_once(void **state)
 {
     (void)state;
     write_config("breaker off\nretry attempts=3 base=1ms cap=1ms\n");
-    start_sidecar();
-    assert_int_equal(peer_ask(f.proxy, "POST /s/k HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
-                              &reply),
+    sidecar_start(&f.sidecar, f.file);
+    assert_int_equal(peer_ask(f.sidecar.proxy,
+                              "POST /s/k HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", &reply),
                      502);
     assert_int_equal(admin("GET", "/metrics"), 200);
     assert_non_null(strstr(reply.body, "weir_attempts_total{service=\"s\"} 1\n"));
     assert_int_equal(get("/s/k"), 502);
     assert_int_equal(admin("GET", "/metrics"), 200);
     assert_non_null(strstr(reply.body, "weir_attempts_total{service=\"s\"} 4\n"));
-    assert_int_equal(end_sidecar(), 0);
+    assert_int_equal(sidecar_end(&f.sidecar), 0);
 }
 
 /* ---- Its life ---- */
@@ -367,14 +313,14 @@ static void a_bad_file_starts_nothing_and_a_bad_reload_changes_nothing(void **st
     char line[256];
     int status = -1;
     write_config("");
-    start_sidecar();
+    sidecar_start(&f.sidecar, f.file);
     write_config("limit often\n");
-    assert_int_equal(kill(f.process, SIGHUP), 0);
-    expect_line(f.file, line, sizeof line);
+    assert_int_equal(kill(f.sidecar.process, SIGHUP), 0);
+    sidecar_expect_line(&f.sidecar, f.file, line, sizeof line);
     assert_non_null(strstr(line, ":7: limit: \"often\": expected COUNT/s"));
-    expect_line("the old configuration stays in force", line, sizeof line);
+    sidecar_expect_line(&f.sidecar, "the old configuration stays in force", line, sizeof line);
     assert_int_equal(get("/s"), 200);
-    assert_int_equal(end_sidecar(), 0);
+    assert_int_equal(sidecar_end(&f.sidecar), 0);
     pid_t const child = fork();
     if (child == 0) {
         (void)close(STDERR_FILENO);
@@ -397,7 +343,7 @@ static void the_demo_upstream_is_shut_out_when_sick_and_let_back_in(void **state
                  "breaker consecutive=2 rest=1ms rest_max=1ms probes=1\n"
                  "retry attempts=2 base=0 cap=0\n");
     assert_int_equal(fclose(out), 0);
-    start_sidecar();
+    sidecar_start(&f.sidecar, f.file);
     assert_int_equal(admin("GET", "/healthz"), 200);
     assert_int_equal(admin("GET", "/readyz"), 200);
     assert_int_equal(admin("GET", "/demo/sick"), 405);
@@ -417,7 +363,7 @@ static void the_demo_upstream_is_shut_out_when_sick_and_let_back_in(void **state
     }
     assert_int_equal(served, 1);
     assert_int_equal(admin("GET", "/nothing"), 404);
-    assert_int_equal(end_sidecar(), 0);
+    assert_int_equal(sidecar_end(&f.sidecar), 0);
 }
 
 /* A request that hangs in the upstream runs while it drains; a second signal ends it at once. */
@@ -427,24 +373,24 @@ static void draining_turns_readiness_off_and_finishes_what_runs(void **state)
     char line[256];
     int status = -1;
     write_config("attempt_timeout 700ms\n");
-    start_sidecar();
-    int const fd = peer_connect(f.proxy);
+    sidecar_start(&f.sidecar, f.file);
+    int const fd = peer_connect(f.sidecar.proxy);
     assert_true(fd >= 0);
     static const char hangs[] = "GET /s/t HTTP/1.1\r\nHost: x\r\n\r\n";
     assert_true(peer_send(fd, hangs, sizeof hangs - 1));
     do
         assert_int_equal(admin("GET", "/status"), 200);
     while (strstr(reply.body, "\"ready\",\"in_flight\":1") == NULL);
-    assert_int_equal(kill(f.process, SIGTERM), 0);
-    expect_line("draining", line, sizeof line);
+    assert_int_equal(kill(f.sidecar.process, SIGTERM), 0);
+    sidecar_expect_line(&f.sidecar, "draining", line, sizeof line);
     assert_int_equal(admin("GET", "/readyz"), 503);
     assert_true(peer_read(fd, &reply)); /* Its own end: the attempt's timeout. */
     assert_int_equal(reply.status, 504);
     assert_int_equal(close(fd), 0);
-    assert_int_equal(waitpid(f.process, &status, 0), f.process);
+    assert_int_equal(waitpid(f.sidecar.process, &status, 0), f.sidecar.process);
     assert_int_equal(status, 0);
-    f.process = 0;
-    (void)fclose(f.out);
+    f.sidecar.process = 0;
+    (void)fclose(f.sidecar.out);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
