@@ -168,7 +168,8 @@ static void write_config(void)
                  "balance round_robin\n"
                  "health http /healthz interval=200ms timeout=100ms fast=50ms rise=2 fall=2\n"
                  "retry attempts=5 base=1ms cap=5ms\n"
-                 "breaker consecutive=5 rest=100ms rest_max=200ms probes=1\n"
+                 "breaker off\n"
+                 "outlier consecutive=5 base=2s max=4s jitter=1ms share=50%%\n"
                  "timeout 10s\nattempt_timeout 300ms\nconnect_timeout 200ms\n");
     for (int i = 0; i < UPSTREAMS; i++)
         fprintf(out, "member m%d 127.0.0.1:%u\n", i, f.upstreams[i].port);
@@ -346,6 +347,20 @@ static void break_and_mend(int member)
     expect_back(member);
 }
 
+/* Of all members, since they have been there. */
+static unsigned long long ejections(void)
+{
+    static const char name[] = "\nweir_member_ejections_total{";
+    unsigned long long sum = 0, value = 0;
+    assert_int_equal(peer_ask(f.sidecar.admin, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", &reply),
+                     200);
+    for (const char *at = strstr(reply.body, name); at != NULL; at = strstr(at + 1, name)) {
+        assert_int_equal(sscanf(strstr(at, "} "), "} %llu", &value), 1);
+        sum += value;
+    }
+    return sum;
+}
+
 /*
  * GET is safe to repeat, two upstreams are well throughout, and each answer is one packet, so that
  * none is cut in its midst: retries hide what happens until the checks have seen it.
@@ -367,7 +382,8 @@ static void no_client_sees_upstreams_stop_freeze_fail_and_return(void **state)
     atomic_store(&over, true);
     for (int i = 0; i < CLIENTS; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
-    print_message("%u requests answered\n", atomic_load(&good));
+    print_message("%u requests answered, %llu ejections\n", atomic_load(&good), ejections());
+    assert_true(ejections() > 0);
     assert_int_equal(atomic_load(&bad), 0);
     assert_int_equal(atomic_load(&cut), 0);
     assert_true(atomic_load(&good) > 1000);
