@@ -87,7 +87,7 @@ static void least_request_shares_by_weight_when_idle(void **state)
     assert_in_range(counts[0], 10000 - 400, 10000 + 400);
 }
 
-/* Two members are always both drawn, so the less loaded one is always found. */
+/* envoy#14859, #20420: two members are always both drawn, so the less loaded is always found. */
 static void least_request_never_draws_the_same_member_twice(void **state)
 {
     (void)state;

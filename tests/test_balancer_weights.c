@@ -40,6 +40,27 @@ static void static_stride_skips_as_grpc_specifies(void **state)
     assert_string_equal(sequence(12), "bbabbbabbbab");
 }
 
+/* dubbo#15762: a change of weight elsewhere leaves the turn where it was; nobody starts anew. */
+static void turns_go_on_when_weights_change(void **state)
+{
+    (void)state;
+    static const weir_balancer_algorithm algorithms[] = {WEIR_ROUND_ROBIN, WEIR_SMOOTH_WEIGHTED,
+                                                         WEIR_EARLIEST_DEADLINE,
+                                                         WEIR_STATIC_STRIDE};
+    for (size_t i = 0; i < sizeof algorithms / sizeof algorithms[0]; i++) {
+        unsigned counts[8] = {0};
+        create(algorithms[i]);
+        for (uint32_t update_number = 0; update_number < 300; update_number++) {
+            SET_WEIGHTS(2, 2, 2 + update_number % 2); /* After each single pick. */
+            weir_pick picked = pick();
+            counts[picked.member->id[0] - 'a']++;
+            done(&picked);
+        }
+        for (int at = 0; at < 3; at++) /* A start anew would leave all to one. */
+            assert_in_range(counts[at], 60, 160);
+    }
+}
+
 /* ---- Least connections ---- */
 
 /* Beside a model that looks at all: of the least (calls + 1) / weight, the one picked longest ago. */
@@ -528,6 +549,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(earliest_deadline_follows_its_deadlines),
         TEST(static_stride_skips_as_grpc_specifies),
+        TEST(turns_go_on_when_weights_change),
         TEST(least_connections_finds_the_least_of_all),
         TEST(least_connections_passes_over_members_that_are_full),
         TEST(a_cost_jumps_up_at_once_and_decays_with_time),

@@ -102,6 +102,18 @@ static void when_nobody_passes_all_are_asked_all_the_same(void **state)
     ask_six(3, 3); /* The balancer's panic: sooner some answers than none. */
 }
 
+/* Who waits for us must not fall when those do that we wait for: readiness does not cascade. */
+static void we_stay_ready_however_sick_the_members_are(void **state)
+{
+    (void)state;
+    start_checked("health http /healthz" FAST "panic off\n");
+    ill[0] = ill[1] = true;
+    pass_ms(2100);
+    assert_int_equal(get("/s/x"), 503);
+    assert_int_equal(admin_page("GET", "/readyz"), 200);
+    assert_int_equal(admin_page("GET", "/healthz"), 200);
+}
+
 static void a_member_that_starts_as_down_waits_for_its_first_pass(void **state)
 {
     (void)state;
@@ -253,6 +265,7 @@ int main(void)
         TEST(a_member_that_fails_its_checks_is_left_out_until_it_passes),
         TEST(metrics_show_the_checks),
         TEST(when_nobody_passes_all_are_asked_all_the_same),
+        TEST(we_stay_ready_however_sick_the_members_are),
         TEST(a_member_that_starts_as_down_waits_for_its_first_pass),
         TEST(checks_go_to_another_port_if_they_are_told_so),
         TEST(a_reload_keeps_the_checks_that_are_the_same),

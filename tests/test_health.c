@@ -356,6 +356,7 @@ static void runs_of_one_check_never_overlap(void **state)
     assert_int_equal(f.probers[0].cancelled, 1);
 }
 
+/* envoy#10498: a storm of probes. */
 static void no_more_run_at_once_than_allowed_and_the_rest_wait_in_line(void **state)
 {
     (void)state;

@@ -382,6 +382,7 @@ static void a_checker_that_was_starved_fails_nobody(void **state)
     assert_int_equal(summary().down, 5); /* Failures after the stall count; "b" has two to go. */
 }
 
+/* envoy#10498, again. */
 static void after_a_stall_what_is_overdue_is_spread_and_not_started_at_once(void **state)
 {
     (void)state;
