@@ -1,6 +1,6 @@
 #include <weir/balancer.h>
 
-#include "balancer/balancer.h"
+#include "balancer/draws.h"
 
 #include "base/xxhash.h"
 
@@ -235,14 +235,14 @@ static void balancer_tell_changed(const weir__table *table, const weir__record *
     }
 }
 
-static void balancer_began(const weir__table *table, const weir__choice *choice,
-                           weir__record *chosen, weir_pick *pick)
+static WEIR__APART void balancer_began(const weir__table *table, weir__record *chosen,
+                                       uint64_t now_ns, weir_pick *pick)
 {
-    const weir__kind *const kind = choice->config->kind;
-    pick->picked_ns = choice->now_ns;
+    const weir__kind *const kind = table->config->kind;
+    pick->picked_ns = now_ns;
     pick->marks = kind->timed ? PICK_TIMED : 0;
     if (kind->sums) {
-        atomic_fetch_add_explicit(&chosen->begun_sum_ns, choice->now_ns, memory_order_relaxed);
+        atomic_fetch_add_explicit(&chosen->begun_sum_ns, now_ns, memory_order_relaxed);
         atomic_fetch_add_explicit(&chosen->begun_calls, 1, memory_order_relaxed);
         pick->marks |= PICK_SUMMED;
     }
@@ -250,25 +250,40 @@ static void balancer_began(const weir__table *table, const weir__choice *choice,
         balancer_tell_changed(table, chosen, atomic_load(&chosen->index));
 }
 
+/* The choice of a pick before its first attempt. */
+static inline void balancer_choice_begin(weir__choice *choice, const weir__table *table,
+                                         const weir_pick_options *options, uint64_t now_ns)
+{
+    choice->options = options;
+    choice->config = table->config;
+    choice->now_ns = now_ns;
+    choice->hash = options->hash;
+    choice->attempt = 0;
+}
+
 /* Any pick, whatever it asks for. */
-static int balancer_pick_any(weir_balancer *balancer, const weir__table *table,
-                             weir__choice *choice, weir_pick *pick)
+static WEIR__APART int balancer_pick_any(weir_balancer *balancer, const weir__table *table,
+                                         const weir_pick_options *options, uint64_t now_ns,
+                                         weir_pick *pick)
 {
     const weir__kind *const kind = table->config->kind;
     uint32_t const load_factor = table->config->options.load_factor_percent;
     balancer_course course = {.set = &table->all, .bounded = load_factor > 0 && kind->hashed};
     weir__record *chosen;
-    if (choice->options->explain != NULL)
-        *choice->options->explain = (weir_pick_explanation){.result = WEIR_OK};
-    if (kind->hashed && choice->hash == 0)
-        choice->hash = weir__balancer_draw(balancer) | 1;
-    int const result = balancer_choose(balancer, table, choice, &course, &chosen);
-    if (choice->options->explain != NULL)
-        balancer_explain(table, choice, &course, result, chosen);
+    weir__choice choice;
+    *pick = (weir_pick){.member = NULL};
+    balancer_choice_begin(&choice, table, options, now_ns);
+    if (options->explain != NULL)
+        *options->explain = (weir_pick_explanation){.result = WEIR_OK};
+    if (kind->hashed && choice.hash == 0)
+        choice.hash = weir__balancer_draw(balancer) | 1;
+    int const result = balancer_choose(balancer, table, &choice, &course, &chosen);
+    if (options->explain != NULL)
+        balancer_explain(table, &choice, &course, result, chosen);
     if (chosen == NULL)
         return result;
-    if (kind->ended != NULL || kind->changed != NULL)
-        balancer_began(table, choice, chosen, pick);
+    if (table->learns)
+        balancer_began(table, chosen, now_ns, pick);
     if (load_factor > 0) {
         atomic_fetch_add_explicit(&balancer->in_flight, 1, memory_order_relaxed);
         pick->marks |= PICK_COUNTED;
@@ -284,51 +299,66 @@ static inline bool balancer_asks_nothing(const weir_pick_options *options)
            options->explain == NULL;
 }
 
-/* The first proposal of the one level that serves; false if that does not do. */
-static inline bool balancer_pick_plain(weir_balancer *balancer, const weir__table *table,
-                                       weir__choice *choice, weir_pick *pick)
+/* The first proposal for a plain level; NULL if there is no key to make one of. */
+static inline weir__record *balancer_propose(weir_balancer *balancer, const weir__table *table,
+                                             const weir_pick_options *options, uint64_t now_ns)
 {
     const weir__kind *const kind = table->config->kind;
-    weir__record *const chosen = kind->in_turns ? weir__level_next(table->plain)
-                                                : kind->propose(balancer, table->plain, choice);
-    uint32_t const flags = atomic_load_explicit(&chosen->flags, memory_order_relaxed);
-    if (WEIR__UNLIKELY((flags & ~table->plain->tolerated) != 0) ||
-        WEIR__UNLIKELY(!balancer_count_in(chosen)))
-        return false;
-    if (kind->ended != NULL || kind->changed != NULL)
-        balancer_began(table, choice, chosen, pick);
-    pick->member = &chosen->member;
-    pick->token = chosen;
-    return true;
+    weir__choice choice; /* What a hash kind keeps there is set with the first attempt. */
+    weir__record *rival;
+    if (table->in_turns)
+        return weir__level_next(table->plain);
+    if (table->in_pairs)
+        return weir__draw_pair(balancer, table->plain, &rival);
+    if (kind->hashed && options->hash == 0)
+        return NULL;
+    balancer_choice_begin(&choice, table, options, now_ns);
+    return kind->propose(balancer, table->plain, &choice);
+}
+
+/* Counts the call in, if nothing speaks against the member. */
+static inline bool balancer_take(const weir__level *level, weir__record *record)
+{
+    uint32_t const flags = atomic_load_explicit(&record->flags, memory_order_relaxed);
+    return WEIR__LIKELY((flags & ~level->tolerated) == 0) &&
+           WEIR__LIKELY(balancer_count_in(record));
+}
+
+static inline int balancer_pick_now(weir_balancer *balancer, const weir_pick_options *asked,
+                                    uint64_t now_ns, weir_pick *pick)
+{
+    static const weir_pick_options none = {.excluded = NULL};
+    const weir_pick_options *const options = asked != NULL ? asked : &none;
+    weir__reader *const reader = weir__read_begin();
+    const weir__table *const table = weir__snapshot_get(&balancer->table);
+    weir__record *chosen = NULL;
+    int result = WEIR_OK;
+    if (WEIR__LIKELY(table->plain != NULL && balancer_asks_nothing(options)))
+        chosen = balancer_propose(balancer, table, options, now_ns);
+    if (WEIR__LIKELY(chosen != NULL && balancer_take(table->plain, chosen))) {
+        pick->member = &chosen->member;
+        pick->token = chosen;
+        pick->picked_ns = now_ns;
+        pick->marks = 0;
+        if (table->learns)
+            balancer_began(table, chosen, now_ns, pick);
+    } else {
+        result = balancer_pick_any(balancer, table, options, now_ns, pick);
+    }
+    weir__read_end(reader);
+    return result;
 }
 
 int weir_balancer_pick_at(weir_balancer *balancer, const weir_pick_options *options,
                           uint64_t now_ns, weir_pick *pick)
 {
-    static const weir_pick_options none = {.excluded = NULL};
-    weir__choice choice; /* Its cursor is set with the first attempt. */
-    int result = WEIR_OK;
-    *pick = (weir_pick){.member = NULL};
-    weir__reader *const reader = weir__read_begin();
-    const weir__table *const table = weir__snapshot_get(&balancer->table);
-    choice.options = options != NULL ? options : &none;
-    choice.config = table->config;
-    choice.now_ns = now_ns;
-    choice.hash = choice.options->hash;
-    choice.attempt = 0;
-    bool const plain = table->plain != NULL && balancer_asks_nothing(choice.options) &&
-                       (choice.hash != 0 || !table->config->kind->hashed);
-    if (WEIR__UNLIKELY(!plain) || !balancer_pick_plain(balancer, table, &choice, pick))
-        result = balancer_pick_any(balancer, table, &choice, pick);
-    weir__read_end(reader);
-    return result;
+    return balancer_pick_now(balancer, options, now_ns, pick);
 }
 
 int weir_balancer_pick(weir_balancer *balancer, const weir_pick_options *options, weir_pick *pick)
 {
     bool const timed = atomic_load_explicit(&balancer->timed, memory_order_relaxed);
-    uint64_t const now_ns = timed ? weir__now_ns(&balancer->env) : 0;
-    return weir_balancer_pick_at(balancer, options, now_ns, pick);
+    return balancer_pick_now(balancer, options, timed ? weir__now_ns(&balancer->env) : 0, pick);
 }
 
 /* Samples that race may be lost: it is an average, and no lock is worth it. */
@@ -353,26 +383,26 @@ static int balancer_release(weir__record *record, weir_outcome outcome)
 }
 
 /* For kinds that learn from calls, and for loads that are bounded. */
-static int balancer_release_learning(weir_balancer *balancer, weir__record *record,
-                                     const weir_pick *pick, weir_outcome outcome,
-                                     uint64_t latency_ns)
+static WEIR__APART int balancer_release_learning(weir_balancer *balancer, weir__record *record,
+                                                 uint32_t marks, uint64_t picked_ns,
+                                                 weir_outcome outcome, uint64_t latency_ns)
 {
-    if ((pick->marks & PICK_SUMMED) != 0) {
-        atomic_fetch_sub_explicit(&record->begun_sum_ns, pick->picked_ns, memory_order_relaxed);
+    if ((marks & PICK_SUMMED) != 0) {
+        atomic_fetch_sub_explicit(&record->begun_sum_ns, picked_ns, memory_order_relaxed);
         atomic_fetch_sub_explicit(&record->begun_calls, 1, memory_order_relaxed);
     }
     weir__reader *const reader = weir__read_begin();
     const weir__table *const table = weir__snapshot_get(&balancer->table);
     const weir__kind *const kind = table->config->kind;
     uint32_t const index = atomic_load_explicit(&record->index, memory_order_relaxed);
-    uint64_t const now_ns = weir__add_ns(pick->picked_ns, latency_ns);
-    if (kind->ended != NULL && (pick->marks & PICK_TIMED) != 0)
+    uint64_t const now_ns = weir__add_ns(picked_ns, latency_ns);
+    if (kind->ended != NULL && (marks & PICK_TIMED) != 0)
         kind->ended(table->config, record, now_ns, latency_ns, outcome);
     int const result = balancer_release(record, outcome);
     if (kind->changed != NULL)
         balancer_tell_changed(table, record, index);
     weir__read_end(reader);
-    if ((pick->marks & PICK_COUNTED) != 0 && result == WEIR_OK)
+    if ((marks & PICK_COUNTED) != 0 && result == WEIR_OK)
         atomic_fetch_sub_explicit(&balancer->in_flight, 1, memory_order_relaxed);
     return result;
 }
@@ -383,17 +413,17 @@ int weir_balancer_done(weir_balancer *balancer, weir_pick *pick, weir_outcome ou
     weir__record *const record = pick->token;
     if (record == NULL)
         return WEIR_EINVAL;
-    weir_pick const given = *pick;
     pick->member = NULL;
     pick->token = NULL;
     if (WEIR__UNLIKELY(outcome == WEIR_FAILURE || outcome == WEIR_TIMEOUT))
         atomic_fetch_add_explicit(&record->failures, 1, memory_order_relaxed);
     if (outcome != WEIR_IGNORED && outcome != WEIR_CANCELLED)
         balancer_average(record, latency_ns);
-    if (WEIR__LIKELY(given.marks == 0 &&
+    if (WEIR__LIKELY(pick->marks == 0 &&
                      !atomic_load_explicit(&balancer->learns, memory_order_relaxed)))
         return balancer_release(record, outcome);
-    return balancer_release_learning(balancer, record, &given, outcome, latency_ns);
+    return balancer_release_learning(balancer, record, pick->marks, pick->picked_ns, outcome,
+                                     latency_ns);
 }
 
 void weir_balancer_visit(weir_balancer *balancer, weir_member_visit_fn visit, void *user)

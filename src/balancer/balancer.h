@@ -86,6 +86,7 @@ typedef struct weir__config {
     size_t bytes;
     const weir__kind *kind;
     weir_balancer_options options;
+    bool pairs;          /* LEAST_REQUEST of two choices and linear load: compared in integers. */
     double decay_per_ns; /* 1 / decay_ns. */
     int64_t fresh_ns;    /* A cost as old as this has lost less than 0.1 %: it is as good as now. */
     double powers[256];  /* in flight ^ bias. */
@@ -141,6 +142,9 @@ typedef struct weir__table {
     weir__roster *roster;
     uint32_t *shares;   /* Of the records, by index. */
     weir__level *plain; /* Where every pick goes that asks for nothing more; NULL = it depends. */
+    bool in_turns;      /* As the kind. */
+    bool in_pairs;      /* So that weir__draw_pair() is all there is to a proposal. */
+    bool learns;        /* The kind wants to know of begins and ends. */
     uint32_t admit;     /* Of 2^32 draws, those let through. */
     uint32_t usable;    /* Members that may be picked. */
     bool warming;       /* Some member's share still grows. */

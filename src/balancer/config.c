@@ -118,6 +118,8 @@ int weir__config_new(weir__config **out, const weir_env *env, const weir_balance
     config->options = *options;
     config->options.env = NULL;
     config->kind = weir__kinds[options->algorithm];
+    config->pairs = options->algorithm == WEIR_LEAST_REQUEST && options->choices == 2 &&
+                    options->bias >= 1.0 && options->bias <= 1.0;
     config->decay_per_ns = 1.0 / (double)options->decay_ns;
     config->fresh_ns = (int64_t)(options->decay_ns / 1024);
     config_copy_pointers(config, options);

@@ -1,21 +1,11 @@
 /* Kinds that draw members by chance, and maybe take the best of a few. */
-#include "balancer/balancer.h"
+#include "balancer/draws.h"
 
 #include "base/real.h"
 
 #define DRAWS_MOST        10            /* choices at most. */
 #define DRAWS_UNKNOWN     1e18          /* Cost of a member that has calls, and no result yet. */
 #define DRAWS_MOST_FOR_NS 30000000000.0 /* What a failure is charged at most. */
-
-/* Of 2^32 draws of this column, how many stay, and where the others go. */
-typedef struct draws_column {
-    uint32_t keep, alias;
-} draws_column;
-
-typedef struct draws_plan {
-    weir__plan head;
-    draws_column columns[];
-} draws_plan;
 
 static bool draws_alike(const weir__level *level)
 {
@@ -26,7 +16,7 @@ static bool draws_alike(const weir__level *level)
 }
 
 /* Vose's construction: each index keeps a part of its column and gives the rest to one other. */
-static void draws_fill(const weir__level *level, draws_column *columns, double *share,
+static void draws_fill(const weir__level *level, weir__column *columns, double *share,
                        uint32_t *work)
 {
     uint32_t small = 0, large = level->count;
@@ -39,7 +29,7 @@ static void draws_fill(const weir__level *level, draws_column *columns, double *
     }
     while (small > 0 && large < level->count) {
         uint32_t const less = work[--small], more = work[large];
-        columns[less] = (draws_column){(uint32_t)(share[less] * 4294967295.0), more};
+        columns[less] = (weir__column){(uint32_t)(share[less] * 4294967295.0), more};
         share[more] -= 1.0 - share[less];
         if (share[more] < 1.0) {
             large++;
@@ -48,7 +38,7 @@ static void draws_fill(const weir__level *level, draws_column *columns, double *
     }
     while (small > 0 || large < level->count) { /* Whole columns, up to rounding. */
         uint32_t const whole = small > 0 ? work[--small] : work[large++];
-        columns[whole] = (draws_column){UINT32_MAX, whole};
+        columns[whole] = (weir__column){UINT32_MAX, whole};
     }
 }
 
@@ -60,7 +50,7 @@ static int draws_prepare(weir_balancer *balancer, const weir__config *config, we
         return WEIR_OK;
     size_t const bytes = level->count * (sizeof(double) + sizeof(uint32_t));
     double *const share = weir__alloc(&balancer->env, bytes);
-    draws_plan *const plan =
+    weir__columns *const plan =
         weir__plan_new(&balancer->env, sizeof *plan + level->count * sizeof plan->columns[0]);
     level->plan = plan != NULL ? &plan->head : NULL;
     bool const made = share != NULL && plan != NULL;
@@ -70,21 +60,11 @@ static int draws_prepare(weir_balancer *balancer, const weir__config *config, we
     return made ? WEIR_OK : WEIR_ENOMEM;
 }
 
-static inline uint32_t draws_by_weight(const weir__level *level, uint64_t draw)
-{
-    uint32_t const at = weir__below((uint32_t)(draw >> 32), level->count);
-    if (level->plan == NULL)
-        return at;
-    const draws_column *const column = &((const draws_plan *)level->plan)->columns[at];
-    bool const moves = (uint32_t)draw > column->keep;
-    return at ^ ((at ^ column->alias) & -(uint32_t)moves); /* A branch would be a coin toss. */
-}
-
 static weir__record *draws_propose_random(weir_balancer *balancer, weir__level *level,
                                           weir__choice *choice)
 {
     (void)choice;
-    return level->ready[draws_by_weight(level, weir__balancer_draw(balancer))];
+    return level->ready[weir__draw_by_weight(level, weir__balancer_draw(balancer))];
 }
 
 /* `wanted` - 1 distinct indices beside first, each set of them as likely (Floyd's sampling). */
@@ -156,27 +136,16 @@ static inline weir__record *draws_lightest(weir__level *level, weir__choice *cho
     return best;
 }
 
-/* Linear load, which most ask for: compared crosswise, in integers. */
-static inline weir__record *draws_less_loaded(weir__level *level, weir__choice *choice,
-                                              uint64_t draw, uint32_t first)
-{
-    uint32_t const among = weir__below((uint32_t)(weir__mix64(draw) >> 32), level->count - 1);
-    weir__record *const one = level->ready[first];
-    weir__record *const other = level->ready[among + (among >= first)];
-    uint64_t const ours = weir__record_in_flight(one), theirs = weir__record_in_flight(other);
-    bool const swap = ours * weir__record_share(other) > theirs * weir__record_share(one);
-    draws_explain(choice, swap ? one : other);
-    return swap ? other : one;
-}
-
 static weir__record *draws_propose_least(weir_balancer *balancer, weir__level *level,
                                          weir__choice *choice)
 {
+    if (choice->config->pairs && level->count > 1) {
+        weir__record *rival, *const best = weir__draw_pair(balancer, level, &rival);
+        draws_explain(choice, rival);
+        return best;
+    }
     uint64_t const draw = weir__balancer_draw(balancer);
-    uint32_t const first = draws_by_weight(level, draw);
-    const weir_balancer_options *const options = &choice->config->options;
-    if (WEIR__LIKELY(options->choices == 2 && options->bias == 1.0 && level->count > 1))
-        return draws_less_loaded(level, choice, draw, first);
+    uint32_t const first = weir__draw_by_weight(level, draw);
     return draws_lightest(level, choice, draw, first, draws_load);
 }
 

@@ -69,6 +69,8 @@ weir__table *weir__table_new(weir_balancer *balancer, weir__config *config, weir
         return NULL;
     table->config = config;
     table->roster = roster;
+    table->in_turns = config->kind->in_turns;
+    table->learns = config->kind->ended != NULL || config->kind->changed != NULL;
     config->refs++;
     roster->refs++;
     if (table_fill(balancer, table, now_ns) == WEIR_OK)
@@ -133,8 +135,9 @@ void weir__table_publish(weir_balancer *balancer, weir__table *table, uint64_t n
     if (table->admit == UINT32_MAX && table->all.level_count > 0 &&
         table->all.levels[0].upto == UINT32_MAX && table->config->options.load_factor_percent == 0)
         table->plain = &table->all.levels[0];
+    table->in_pairs = table->plain != NULL && table->config->pairs && table->plain->count > 1;
     atomic_store(&balancer->timed, kind->timed);
-    atomic_store(&balancer->learns, kind->ended != NULL || kind->changed != NULL);
+    atomic_store(&balancer->learns, table->learns);
     weir__snapshot_set(&balancer->table, &table->version);
     if (kind->changed != NULL) {
         table_freshen(kind, &table->all);

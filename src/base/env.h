@@ -11,11 +11,13 @@
 #if defined(__GNUC__)
 #define WEIR__LIKELY(x)   __builtin_expect(!!(x), 1)
 #define WEIR__UNLIKELY(x) __builtin_expect(!!(x), 0)
-#define WEIR__PREFETCH(p) __builtin_prefetch(p, 1) /* To be written soon. */
+#define WEIR__PREFETCH(p) __builtin_prefetch(p, 1)  /* To be written soon. */
+#define WEIR__APART       __attribute__((noinline)) /* So that who calls it stays small. */
 #else
 #define WEIR__LIKELY(x)   (x)
 #define WEIR__UNLIKELY(x) (x)
 #define WEIR__PREFETCH(p) ((void)(p))
+#define WEIR__APART
 #endif
 
 /* What one core writes, another should not share a line with. */
