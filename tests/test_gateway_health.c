@@ -125,6 +125,30 @@ static void a_member_that_starts_as_down_waits_for_its_first_pass(void **state)
     ask_six(3, 3);
 }
 
+static void a_member_that_does_not_say_what_is_expected_times_out(void **state)
+{
+    (void)state;
+    start_checked("health tcp send=GET expect=+PONG" FAST); /* An HTTP server waits for more. */
+    pass_ms(2100);
+    assert_true(status_has("\"timeouts\":"));
+    assert_true(status_has("\"note\":\"no answer in time\""));
+    assert_true(status_has("\"flags\":[\"unhealthy\"]"));
+    assert_int_equal(update(TWO "health tcp send=PING\\n expect=HTTP/1.1" FAST), WEIR_OK);
+    pass_ms(1000);
+    assert_int_equal(update(TWO "health tcp" FAST), WEIR_OK); /* In the midst of runs. */
+    pass_ms(1200);
+    assert_false(status_has("unhealthy"));
+}
+
+static void a_silent_page_is_cut_off_at_the_timeout(void **state)
+{
+    (void)state;
+    start_checked("health http /hold" FAST);
+    pass_ms(2100);
+    assert_true(status_has("\"note\":\"no answer in time\""));
+    f.held = NULL;
+}
+
 static void checks_go_to_another_port_if_they_are_told_so(void **state)
 {
     (void)state;
@@ -267,6 +291,8 @@ int main(void)
         TEST(when_nobody_passes_all_are_asked_all_the_same),
         TEST(we_stay_ready_however_sick_the_members_are),
         TEST(a_member_that_starts_as_down_waits_for_its_first_pass),
+        TEST(a_member_that_does_not_say_what_is_expected_times_out),
+        TEST(a_silent_page_is_cut_off_at_the_timeout),
         TEST(checks_go_to_another_port_if_they_are_told_so),
         TEST(a_reload_keeps_the_checks_that_are_the_same),
         TEST(a_check_that_changes_leaves_the_sick_out_until_the_new_one_passes),
