@@ -118,7 +118,7 @@ struct weir_health {
 
 /* ---- lifecycle.c; the lock is held by the caller of all that follows ---- */
 
-void weir__health_release(weir_health *health, weir_health_check *check); /* Drops a reference. */
+void weir__health_free_check(weir_health *health, weir_health_check *check); /* The last is gone. */
 
 /* ---- state.c ---- */
 
@@ -163,6 +163,22 @@ static inline uint32_t weir__health_top(const weir_health_check *check)
 static inline uint64_t weir__health_ceil_ms(uint64_t ns)
 {
     return ns / WEIR__NS_PER_MS + (ns % WEIR__NS_PER_MS != 0);
+}
+
+/* Drops a reference. */
+static inline void weir__health_release(weir_health *health, weir_health_check *check)
+{
+    if (--check->refs == 0)
+        weir__health_free_check(health, check);
+}
+
+/* Within the task's run, which needs no waking: releases the lock for a callback. */
+static inline void weir__health_pause(weir_health *health)
+{
+    if (WEIR__UNLIKELY(health->outbox.ring.count > 0))
+        weir__health_unlock(health);
+    else
+        pthread_mutex_unlock(&health->lock);
 }
 
 #endif

@@ -235,10 +235,8 @@ static void health_free_check(weir_health *health, weir_health_check *check)
     weir__free(&health->env, check->memory, sizeof *check + check->id_size + WEIR__CACHE_LINE);
 }
 
-void weir__health_release(weir_health *health, weir_health_check *check)
+void weir__health_free_check(weir_health *health, weir_health_check *check)
 {
-    if (--check->refs > 0)
-        return;
     weir__health_target *const target = check->target;
     if (--target->refs == 0)
         weir__free(&health->env, target, sizeof *target + target->name_size);
