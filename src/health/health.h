@@ -37,32 +37,31 @@ typedef struct weir__health_plan {
     bool critical, first_pass_up;
 } weir__health_plan;
 
-/* Laid out so that a run that passes touches the first three lines alone. */
+/* Laid out so that a run that passes as ever touches the first two lines alone. */
 struct weir_health_check {
     uint64_t run;        /* Under way; 0 = none. */
     uint64_t started_ns; /* Of the last run, or of the last skip of one; of the last beat. */
     weir_health_start_fn start;
     void *user;
+    int64_t figure;
     uint32_t place; /* Its node in the wheel. */
     uint32_t refs;  /* Held by the table, by events to be told, by a start under way. */
     uint32_t counter;
-    uint32_t skips_in_row;
-    uint32_t depends_count;
     _Atomic uint32_t state;
-    uint8_t skip;    /* A weir_health_skip. */
-    uint8_t last;    /* A weir_health_verdict. */
+    uint8_t skip; /* A weir_health_skip. */
+    uint8_t last; /* A weir_health_verdict. */
+    uint8_t depends_count;
     bool waiting;    /* In line for a place among those that run. */
-    bool judged;     /* There was a verdict. */
     bool failing;    /* Since failing_ns, without a pass. */
     bool expired;    /* Told of. */
     bool startup;    /* Holds back the others of its target... */
     bool started_up; /* ...until now. */
 
     weir__health_plan plan;
-    uint64_t latency_ns;
-    int64_t figure;
+    uint32_t skips_in_row;
+    uint64_t runs, passed;
 
-    uint64_t runs, passed, failed, timeouts, discarded, late, skipped;
+    uint64_t failed, timeouts, discarded, late, skipped, latency_ns;
     weir_health_cancel_fn cancel;
 
     /* Written by calls: apart from what each run writes. */

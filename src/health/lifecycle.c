@@ -206,7 +206,7 @@ static void health_set_depends(weir_health *health, weir_health_check *check,
         check->depends[i]->dependents--;
     weir__free(&health->env, check->depends, check->depends_count * sizeof(weir_health_check *));
     check->depends = depends;
-    check->depends_count = (uint32_t)count;
+    check->depends_count = (uint8_t)count;
 }
 
 /* Lock held. A copy, or NULL for none; *result tells. */

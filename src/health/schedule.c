@@ -223,7 +223,6 @@ static void health_start(weir_health *health, weir_health_check *check)
         if (result.verdict == WEIR_HEALTH_PENDING) {
             weir__wheel_set(&health->wheel, check->place, weir__health_ceil_ms(run.deadline_ns));
         } else {
-            check->latency_ns = 0;
             health_finish(health, check, &result, WEIR_HEALTH_BY_RESULT);
         }
     }
@@ -299,9 +298,10 @@ uint64_t weir__health_run(void *self, uint64_t now_ns)
     weir_health *const health = self;
     pthread_mutex_lock(&health->lock);
     uint64_t const now_ms = weir__health_tick(health, now_ns) / WEIR__NS_PER_MS;
+    uint64_t next_ms = WEIR_NEVER;
     health->in_run = true;
     for (;;) {
-        weir_health_check *check = weir__wheel_take(&health->wheel, now_ms);
+        weir_health_check *check = weir__wheel_take(&health->wheel, now_ms, &next_ms);
         if (check != NULL) {
             health_look_at(health, check);
             continue;
@@ -315,7 +315,7 @@ uint64_t weir__health_run(void *self, uint64_t now_ns)
         health_begin(health, check);
     }
     health->in_run = false;
-    uint64_t const next_ns = weir__mul_ns(weir__wheel_next_ms(&health->wheel), WEIR__NS_PER_MS);
+    uint64_t const next_ns = weir__mul_ns(next_ms, WEIR__NS_PER_MS);
     health->promised_ns = health->wake_ns = next_ns;
     weir__health_unlock(health);
     return next_ns;

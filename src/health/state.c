@@ -258,8 +258,7 @@ static void health_note(weir_health_check *check, const weir_health_result *resu
 void weir__health_judge(weir_health *health, weir_health_check *check,
                         const weir_health_result *result, weir_health_reason reason)
 {
-    bool const first = !check->judged;
-    check->judged = true;
+    bool const first = check->last == (uint8_t)WEIR_HEALTH_PENDING;
     health_note(check, result);
     if (result->verdict == WEIR_HEALTH_FAIL)
         health_fail(health, check, reason);

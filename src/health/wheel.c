@@ -2,7 +2,7 @@
 
 #define WHEEL_BITS     6
 #define WHEEL_MASK     UINT64_C(63)
-#define WHEEL_PREFETCH 3 /* Lines of an owner that will be looked at. */
+#define WHEEL_PREFETCH 2 /* Lines of an owner that will be looked at. */
 #define WHEEL_MAX_MS   ((UINT64_C(1) << (WHEEL_BITS * WEIR__WHEEL_LEVELS)) - 1)
 
 static void wheel_clear(weir__wheel_node *node, uint32_t id)
@@ -180,13 +180,14 @@ static void wheel_open(weir__wheel *wheel, unsigned slot)
     }
 }
 
-void *weir__wheel_take(weir__wheel *wheel, uint64_t now_ms)
+void *weir__wheel_take(weir__wheel *wheel, uint64_t now_ms, uint64_t *next_ms)
 {
     weir__wheel_node *const nodes = wheel->nodes;
     uint32_t id;
     while ((id = nodes[WEIR__WHEEL_DUE].next) == WEIR__WHEEL_DUE) {
         unsigned const slot = wheel_first_slot(wheel);
-        if (slot == WEIR__WHEEL_FIXED || nodes[slot].at_ms > now_ms)
+        *next_ms = slot != WEIR__WHEEL_FIXED ? nodes[slot].at_ms : WEIR_NEVER;
+        if (*next_ms > now_ms)
             return NULL;
         wheel->reached_ms = nodes[slot].at_ms;
         wheel_open(wheel, slot);

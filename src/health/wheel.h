@@ -40,7 +40,8 @@ void weir__wheel_drop(weir__wheel *wheel, uint32_t id);
 /* Enters the node, or moves it; a time already reached is due at once. */
 void weir__wheel_set(weir__wheel *wheel, uint32_t id, uint64_t at_ms);
 void weir__wheel_remove(weir__wheel *wheel, uint32_t id); /* Out of any list; no-op if in none. */
-void *weir__wheel_take(weir__wheel *wheel, uint64_t now_ms); /* Its owner; NULL: none is due. */
+/* Its owner; NULL: none is due, and *next_ms is when to look again, as by weir__wheel_next_ms(). */
+void *weir__wheel_take(weir__wheel *wheel, uint64_t now_ms, uint64_t *next_ms);
 uint64_t weir__wheel_next_ms(const weir__wheel *wheel); /* Never too late; WEIR_NEVER if empty. */
 void weir__wheel_append(weir__wheel *wheel, uint32_t list, uint32_t id); /* It is in none. */
 void *weir__wheel_first(const weir__wheel *wheel, uint32_t list);        /* NULL if empty. */
