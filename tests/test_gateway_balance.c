@@ -92,6 +92,57 @@ static void a_header_may_name_the_member(void **state)
     assert_int_equal(f.served[1], 8);
 }
 
+/* RFC 6265, 5.4 sends "a=b; c=d" in one header; proxies may part it, and blanks may be tabs. */
+static void cookies_are_found_wherever_they_stand(void **state)
+{
+    (void)state;
+    static const char *const found[] = {"Cookie: m=b\r\n", "Cookie: a=1; \tm=b\t ; z=2\r\n",
+                                        "Cookie: x=m; mm=a; m=b\r\n",
+                                        "Cookie: other\r\nCookie: m=b;\r\n"};
+    static const char *const absent[] = {"Cookie: \r\n",    "Cookie: m\r\n",
+                                         "Cookie: m=\r\n",  "Cookie: ;;; mb=b\r\n",
+                                         "Cookie: M=b\r\n", "X: m=b\r\n"};
+    start_two("sticky cookie m\n");
+    for (size_t i = 0; i < sizeof found / sizeof found[0]; i++) {
+        assert_int_equal(get_with("/s", found[i]), 200);
+        assert_int_equal(get_with("/s", found[i]), 200);
+        assert_null(strstr(reply.head, "Set-Cookie"));
+    }
+    assert_int_equal(f.served[0], 0);
+    for (size_t i = 0; i < sizeof absent / sizeof absent[0]; i++)
+        assert_int_equal(get_with("/s", absent[i]), 200);
+    assert_int_equal(f.served[0], 3); /* In turns. */
+}
+
+static void a_name_too_long_to_be_a_members_is_none(void **state)
+{
+    (void)state;
+    char header[256];
+    start_two("sticky header X-Member\n");
+    (void)snprintf(header, sizeof header, "X-Member: %0200d\r\n", 1);
+    assert_int_equal(get_with("/s", header), 200);
+    assert_int_equal(get_with("/s", "X-Member:\r\n"), 200);
+    assert_int_equal(served_by(), 2);
+}
+
+static void the_query_is_no_part_of_the_path(void **state)
+{
+    (void)state;
+    start_two("balance maglev\nhash path\n");
+    for (int i = 0; i < 16; i++) {
+        char path[32];
+        (void)snprintf(path, sizeof path, "/s/a?page=%d", i);
+        assert_int_equal(get(path), 200);
+    }
+    assert_int_equal(served_by(), 1);
+    for (int i = 0; i < 16; i++) {
+        char path[32];
+        (void)snprintf(path, sizeof path, "/s/%d", i);
+        assert_int_equal(get(path), 200);
+    }
+    assert_int_equal(served_by(), 2);
+}
+
 static void an_outlier_is_ejected_told_of_and_returns(void **state)
 {
     (void)state;
@@ -186,6 +237,9 @@ int main(void)
         TEST(other_keys_go_elsewhere_and_none_anywhere),
         TEST(a_client_stays_with_the_member_that_its_cookie_names),
         TEST(a_header_may_name_the_member),
+        TEST(cookies_are_found_wherever_they_stand),
+        TEST(a_name_too_long_to_be_a_members_is_none),
+        TEST(the_query_is_no_part_of_the_path),
         TEST(an_outlier_is_ejected_told_of_and_returns),
         TEST(who_says_that_it_is_busy_is_not_ejected),
         TEST(weights_come_from_what_members_report),
