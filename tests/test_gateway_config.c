@@ -48,7 +48,7 @@ static void accepts_every_directive_and_option(void **state)
               "  timeout 3s\n  attempt_timeout 1s\n  connect_timeout 100ms\n"
               "  health http /healthz?deep=1 method=HEAD host=shop.example expect=200-299,401"
               " warn=429 body=well interval=1s timeout=500ms rise=1 fall=2 fast=100ms down=5s"
-              " jitter=10% start=down port=9\n"
+              " jitter=10% start=down port=9 idle=9s skip=3\n"
               "  hash header X-User\n  sticky cookie weir\n  spill 120%\n  panic off\n"
               "  zone west\n  aperture 20\n  slow_start 30s from=20% aggression=2\n"
               "  recovery 3 hold=5s\n  reports on blackout=1s expiry=1m update=100ms penalty=2\n  "

@@ -78,6 +78,23 @@ static void a_member_that_fails_its_checks_is_left_out_until_it_passes(void **st
     assert_false(status_has("unhealthy"));
 }
 
+/* Two of three checks of a member that serves are saved; one that serves nobody is checked. */
+static void calls_that_succeed_stand_for_checks(void **state)
+{
+    (void)state;
+    start_checked("balance first\nhealth http /healthz skip=2 interval=1s jitter=1%\n");
+    pass_ms(2500);
+    unsigned const before[2] = {asked[0], asked[1]};
+    for (int i = 0; i < 60; i++) {
+        assert_int_equal(get("/s/x"), 200);
+        pass_ms(200);
+    }
+    assert_int_equal(f.served[0], 60);
+    assert_in_range(asked[0] - before[0], 3, 5);
+    assert_in_range(asked[1] - before[1], 11, 13);
+    assert_true(status_has("\"state\":\"up\""));
+}
+
 static void metrics_show_the_checks(void **state)
 {
     (void)state;
@@ -287,6 +304,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_member_that_fails_its_checks_is_left_out_until_it_passes),
+        TEST(calls_that_succeed_stand_for_checks),
         TEST(metrics_show_the_checks),
         TEST(when_nobody_passes_all_are_asked_all_the_same),
         TEST(we_stay_ready_however_sick_the_members_are),

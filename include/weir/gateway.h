@@ -88,6 +88,8 @@ typedef const char *(*weir_gateway_variable_fn)(const char *name, void *user);
  *     health tcp [send=BYTES] [expect=BYTES] [CHECK]
  *             CHECK is: [interval=2s] [timeout=1s] [rise=2] [fall=3] [fast=DURATION]
  *             [down=DURATION] [jitter=5%] [start=unknown, up or down] [port=N]
+ *             [idle=DURATION, the interval without traffic] [skip=N, checks in a row that calls
+ *             that succeed stand for]
  *     health off                      members are not checked by default
  *     timeout 15s                     of a request, retries included
  *     attempt_timeout DURATION        of one attempt

@@ -179,9 +179,9 @@ static void checks_describe(weir__text *out, const weir__health_config *config, 
     const char *const texts[] = {address,           config->http.target, config->http.method,
                                  config->http.host, config->http.expect, config->http.warn,
                                  config->http.body};
-    weir__text_format(out, "%d %u %u %u %u %u %u %u %d", (int)config->kind, o->interval_ms,
+    weir__text_format(out, "%d %u %u %u %u %u %u %u %d %u %u", (int)config->kind, o->interval_ms,
                       o->timeout_ms, o->rise, o->fall, o->fast_ms, o->down_ms, o->jitter_percent,
-                      (int)o->initial);
+                      (int)o->initial, o->idle_ms, o->traffic_skips);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         weir__text_str(out, " ");
         weir__text_str(out, texts[i] != NULL ? texts[i] : "");
@@ -234,6 +234,14 @@ weir__member_check *weir__checks_find(const weir__service *service, const char *
             return check;
     }
     return NULL;
+}
+
+void weir__checks_note(const weir__service *service, const weir_attempt *attempt, uint64_t now_ns)
+{
+    size_t const likely = (size_t)(uintptr_t)attempt->user;
+    weir__member_check *const check = weir__checks_find(service, attempt->member->id, likely);
+    if (check != NULL)
+        weir_health_note_traffic(check->check, now_ns);
 }
 
 /* The check of one member, or NULL in *out: the service before has the same. */

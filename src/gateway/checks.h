@@ -37,6 +37,8 @@ int weir__checks_unflag(weir__service *service, const weir__service *next,
 void weir__checks_move(weir__service *service, weir__service *made,
                        const weir__service_config *config);
 void weir__checks_free(const weir_env *env, weir__service *service);
+/* A call of a service with checks went well: it may stand for a check. */
+void weir__checks_note(const weir__service *service, const weir_attempt *attempt, uint64_t now_ns);
 /* That of a member, looked for from a likely place on; or NULL. */
 weir__member_check *weir__checks_find(const weir__service *service, const char *member,
                                       size_t likely);

@@ -37,6 +37,10 @@ static int config_health_any(const weir__config_option *option, weir__health_con
         return weir__option_ms(option, &health->check.fast_ms);
     if (weir__option_is(option, "down"))
         return weir__option_ms(option, &health->check.down_ms);
+    if (weir__option_is(option, "idle"))
+        return weir__option_ms(option, &health->check.idle_ms);
+    if (weir__option_is(option, "skip"))
+        return weir__option_u32(option, 0, 10000, &health->check.traffic_skips);
     if (weir__option_is(option, "port"))
         return weir__option_u32(option, 1, 65535, &health->port);
     if (weir__option_is(option, "start"))

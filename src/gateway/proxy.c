@@ -1,6 +1,7 @@
 /* One request on its way through: attempts, bodies both ways, and how it ends. */
 #include "base/number.h"
 #include "gateway/affinity.h"
+#include "gateway/checks.h"
 #include "gateway/forwarded.h"
 #include "gateway/gateway.h"
 #include "gateway/orca.h"
@@ -236,6 +237,8 @@ static void proxy_on_head(weir_http_call *call, const weir_http_response *respon
     p->head_ns = weir_loop_now_ns(p->gateway->loop);
     if (p->service->reported)
         proxy_take_report(p, response);
+    if (result.outcome == WEIR_SUCCESS && p->service->check_count > 0)
+        weir__checks_note(p->service, &p->attempt, p->head_ns);
     if (result.outcome != WEIR_SUCCESS && proxy_end_attempt(p, result, p->head_ns)) {
         p->upstream = NULL;
         weir_http_call_cancel(call);

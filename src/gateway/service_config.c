@@ -67,6 +67,7 @@ static int config_member(weir__config_line *line, weir__service_config *service)
     *member = (weir_member)WEIR_MEMBER_INIT;
     member->id = line->words[1];
     member->address = line->words[2];
+    member->user = (void *)(uintptr_t)service->member_count; /* Where it is likely to be found. */
     int const result = weir__config_each_option(line, 3, config_member_option, service);
     service->member_count += result == WEIR_OK;
     return result;
