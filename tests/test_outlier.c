@@ -130,6 +130,23 @@ static void hosts_that_are_alike_are_never_outliers(void **state)
     assert_int_equal(ejected_count(), 0);
 }
 
+/* 37 of 101 has no exact double: rounding of the mean must not make outliers of equals. */
+static void equals_are_not_outliers_by_rounding(void **state)
+{
+    (void)state;
+    f.options.success_rate_factor = 1;
+    f.options.max_ejected_percent = 100;
+    for (size_t hosts = 5; hosts < 60; hosts++) {
+        create(hosts);
+        for (size_t host = 0; host < hosts; host++)
+            record_mix(host, 101, 64);
+        sweep();
+        assert_int_equal(ejected_count(), 0);
+        weir_outlier_destroy(f.outlier);
+        f.outlier = NULL;
+    }
+}
+
 /* servicetalk#3551: hosts with few calls change neither mean nor deviation, nor are they judged. */
 static void hosts_of_low_volume_do_not_skew_the_statistics(void **state)
 {
@@ -285,6 +302,7 @@ int main(void)
         TEST(local_failures_can_be_judged_apart),
         TEST(ejects_below_the_mean_by_more_than_the_deviation_times_its_factor),
         TEST(hosts_that_are_alike_are_never_outliers),
+        TEST(equals_are_not_outliers_by_rounding),
         TEST(hosts_of_low_volume_do_not_skew_the_statistics),
         TEST(a_rate_needs_hosts_to_be_compared_with),
         TEST(the_worst_is_ejected_first),

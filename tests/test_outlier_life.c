@@ -57,6 +57,31 @@ static void healthy_sweeps_take_the_lengthening_off(void **state)
     assert_int_equal(stats.times, 2);
 }
 
+/* Out at 10 s for 30 s, back; found out again at 50 s for 60 s, back; at 120 s for 90 s. */
+static void a_sweep_that_finds_a_host_out_takes_nothing_off(void **state)
+{
+    (void)state;
+    f.options.failure_percent = 50;
+    f.options.failure_percent_min_hosts = 1;
+    create(10);
+    for (uint64_t times = 1; times <= 3; times++) {
+        record(0, WEIR_FAILURE, 100);
+        sweep();
+        assert_true(ejected(0));
+        assert_int_equal(last_event()->times, times);
+        assert_int_equal(last_event()->until_ns, f.fake.now_ns + times * 30 * S);
+        for (uint64_t i = 0; i < 3 * times; i++)
+            sweep(); /* The last is when it returns: it was not in for that. */
+        assert_false(ejected(0));
+    }
+    weir_outlier_host_stats stats;
+    weir_outlier_get_host(f.hosts[0], &stats);
+    assert_int_equal(stats.times, 3);
+    sweep();
+    weir_outlier_get_host(f.hosts[0], &stats);
+    assert_int_equal(stats.times, 2);
+}
+
 static void jitter_spreads_the_returns(void **state)
 {
     (void)state;
@@ -183,6 +208,36 @@ static void a_host_that_leaves_takes_its_ejection_along(void **state)
     weir_outlier_get_stats(f.outlier, &stats);
     assert_int_equal(stats.hosts, 8);
     assert_int_equal(stats.ejections, 2);
+}
+
+/* Two of four are out when the others leave: somebody must serve. */
+static void when_all_that_stay_are_ejected_one_returns(void **state)
+{
+    (void)state;
+    f.options.consecutive_failures = 1;
+    f.options.max_ejected_percent = 50;
+    create(4);
+    fail_row(0);
+    fake_env_advance_ms(&f.fake, 1000);
+    fail_row(1);
+    weir_outlier_leave(f.hosts[2]);
+    (void)run_task();
+    assert_int_equal(ejected_count(), 2); /* One is in. */
+    weir_outlier_leave(f.hosts[3]);
+    (void)run_task();
+    assert_false(ejected(0)); /* It was to be the first. */
+    assert_true(ejected(1));
+    assert_int_equal(last_event()->kind, WEIR_OUTLIER_RETURNED);
+    assert_string_equal(last_event()->id, "0");
+    fail_row(0);
+    assert_false(ejected(0));
+    assert_int_equal(last_event()->kind, WEIR_OUTLIER_SPARED);
+    weir_outlier_leave(f.hosts[0]);
+    (void)run_task();
+    assert_false(ejected(1));
+    weir_outlier_remove(f.hosts[0]);
+    weir_outlier_remove(f.hosts[2]);
+    weir_outlier_remove(f.hosts[3]);
 }
 
 static void remove_the_host(const weir_outlier_event *event, void *user)
@@ -334,6 +389,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(each_ejection_lasts_longer_up_to_the_longest),
         TEST(healthy_sweeps_take_the_lengthening_off),
+        TEST(a_sweep_that_finds_a_host_out_takes_nothing_off),
         TEST(jitter_spreads_the_returns),
         TEST(the_share_that_may_be_ejected_is_right_for_small_clusters),
         TEST(who_is_spared_is_told_and_ejected_once_there_is_room),
@@ -341,6 +397,7 @@ int main(void)
         TEST(an_active_check_that_passes_unejects),
         TEST(a_host_can_be_ejected_by_hand_but_not_the_last),
         TEST(a_host_that_leaves_takes_its_ejection_along),
+        TEST(when_all_that_stay_are_ejected_one_returns),
         TEST(a_host_may_be_removed_while_it_is_told_of),
         TEST(no_change_goes_untold_however_many_there_are),
         TEST(a_clock_that_steps_back_ends_nothing),

@@ -112,9 +112,10 @@ typedef struct weir_outlier_options {
 
     uint32_t interval_ms; /**< Between sweeps, 1..86400000. */
     uint32_t base_ms;     /**< First ejection, 1..86400000. Each further adds it again, */
-    uint32_t max_ms;      /**< up to this, base_ms..86400000; a healthy sweep takes it off. */
+    uint32_t max_ms;      /**< up to this, base_ms..86400000; a sweep that it is in for, and that
+                               does not find it out, takes it off again. */
     uint32_t jitter_ms;   /**< Added at random, 0..86400000. */
-    uint32_t max_ejected_percent; /**< Of all hosts, 0..100, rounded down. */
+    uint32_t max_ejected_percent; /**< Of the hosts there are then, 0..100, rounded down. */
     bool always_one;              /**< One may be ejected even if that is more than the share. */
     bool dry_run;                 /**< Detect and tell, eject nobody. */
 
@@ -190,7 +191,8 @@ WEIR_API WEIR_MUST_CHECK int weir_outlier_add(weir_outlier *outlier, const char 
                                               weir_outlier_host **host);
 
 /** Count the host no more; late results are ignored. An ejection ends, untold. For hosts that have
- * left, and whose calls are not over. */
+ * left, and whose calls are not over: weir_outlier_remove() follows, for destroy frees it no more.
+ * If all that stay are ejected, the one that is to return first does so when the task next runs. */
 WEIR_API void weir_outlier_leave(weir_outlier_host *host);
 
 /** Leave, and free the handle: nothing may use it after. NULL is allowed. */

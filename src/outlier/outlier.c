@@ -131,6 +131,7 @@ bool weir__outlier_return(weir_outlier_host *host)
         return false;
     host->ejected = false;
     host->until_ns = 0;
+    host->returned_ns = host->outlier->now_ns;
     host->outlier->ejected--;
     host_begin(host);
     outlier_note(host, WEIR_OUTLIER_RETURNED,

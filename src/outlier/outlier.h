@@ -32,7 +32,7 @@ struct weir_outlier_host {
     /* Guarded by the outlier's lock. */
     bool ejected, left, orphan; /* Orphan: to be freed once its events are told. */
     uint32_t times;
-    uint64_t until_ns, ejections;
+    uint64_t until_ns, returned_ns, ejections;
     weir_outlier_detection detection;
     weir__outlier_interval last;
     uint32_t place;   /* In outlier.hosts. */

@@ -76,10 +76,11 @@ static double interval_latency(const weir__outlier_interval *last)
 /* mean - factor / 1000 * population standard deviation */
 static double sweep_success_threshold(const weir_outlier *outlier, uint32_t count)
 {
+    double const lowest = outlier->figures[0].figure; /* Summed above it: equals have no spread. */
     double sum = 0, squares = 0;
     for (uint32_t i = 0; i < count; i++)
-        sum += outlier->figures[i].figure;
-    double const mean = sum / count;
+        sum += outlier->figures[i].figure - lowest;
+    double const mean = lowest + sum / count;
     for (uint32_t i = 0; i < count; i++) {
         double const off = outlier->figures[i].figure - mean;
         squares += off * off;
@@ -162,23 +163,34 @@ static void sweep_take(weir_outlier_host *host)
         .local_failures = (uint32_t)local,
         .busy_ns = atomic_exchange_explicit(&host->busy_ns, 0, memory_order_relaxed),
     };
-    if (!host->ejected && host->times > 0)
+}
+
+/* A sweep that it was in for, and that did not find it out. */
+static void sweep_ease(weir_outlier_host *host)
+{
+    bool const back_before = host->returned_ns < host->outlier->now_ns;
+    if (!host->ejected && back_before && host->times > 0)
         host->times--;
 }
 
-/* Ends ejections that are over; returns when the next is. */
+/* Ends ejections that are over; returns when the next is. When hosts have left, and all that stay
+ * are ejected, the next is due: somebody must serve. */
 static uint64_t sweep_return(weir_outlier *outlier)
 {
-    uint64_t next_ns = WEIR_NEVER;
+    weir_outlier_host *next = NULL;
     for (uint32_t i = 0; i < outlier->count && outlier->ejected > 0; i++) {
         weir_outlier_host *const host = outlier->hosts[i];
         bool const over = host->ejected && host->until_ns <= outlier->now_ns;
         if (over && weir__outlier_return(host))
             continue;
-        if (host->ejected && host->until_ns < next_ns)
-            next_ns = host->until_ns;
+        if (host->ejected && (next == NULL || host->until_ns < next->until_ns))
+            next = host;
     }
-    return next_ns;
+    if (next != NULL && outlier->ejected == outlier->count) {
+        next->until_ns = outlier->now_ns; /* At once, or as soon as it can be told. */
+        (void)weir__outlier_return(next);
+    }
+    return next != NULL && next->ejected ? next->until_ns : WEIR_NEVER;
 }
 
 /* An ejection between two runs lasts base_ms at least, so a run every base_ms is in time. */
@@ -202,6 +214,8 @@ static uint64_t sweep_run(void *self, uint64_t now_ns)
         for (uint32_t i = 0; i < outlier->count; i++)
             sweep_take(outlier->hosts[i]);
         weir__outlier_judge(outlier);
+        for (uint32_t i = 0; i < outlier->count; i++)
+            sweep_ease(outlier->hosts[i]);
         outlier->sweep_ns = weir__add_ns(outlier->now_ns, interval_ns);
     }
     uint64_t const next_ns = sweep_next(outlier, sweep_return(outlier));
