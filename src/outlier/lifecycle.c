@@ -75,7 +75,7 @@ void weir_outlier_destroy(weir_outlier *outlier)
     weir_env const env = outlier->env;
     for (uint32_t i = 0; i < outlier->count; i++)
         weir__free(&env, outlier->hosts[i], outlier->hosts[i]->bytes);
-    weir__free(&env, outlier->hosts, outlier->room * sizeof(weir_outlier_host *));
+    weir__free(&env, outlier->hosts, outlier->room * sizeof(void *));
     weir__free(&env, outlier->figures, outlier->room * sizeof *outlier->figures);
     weir__outbox_free(&outlier->outbox, &env);
     pthread_mutex_destroy(&outlier->lock);
@@ -102,16 +102,16 @@ static int outlier_reserve(weir_outlier *outlier)
     if (outlier->count < outlier->room)
         return WEIR_OK;
     uint32_t const room = outlier->room * 2 + 8;
-    weir_outlier_host **const hosts = weir__alloc(&outlier->env, room * sizeof *hosts);
+    weir_outlier_host **const hosts = weir__alloc(&outlier->env, room * sizeof(void *));
     weir__outlier_figure *const figures = weir__alloc(&outlier->env, room * sizeof *figures);
     if (hosts == NULL || figures == NULL) {
-        weir__free(&outlier->env, hosts, room * sizeof *hosts);
+        weir__free(&outlier->env, hosts, room * sizeof(void *));
         weir__free(&outlier->env, figures, room * sizeof *figures);
         return WEIR_ENOMEM;
     }
     if (outlier->count > 0)
-        memcpy(hosts, outlier->hosts, outlier->count * sizeof *hosts);
-    weir__free(&outlier->env, outlier->hosts, outlier->room * sizeof *hosts);
+        memcpy(hosts, outlier->hosts, outlier->count * sizeof(void *));
+    weir__free(&outlier->env, outlier->hosts, outlier->room * sizeof(void *));
     weir__free(&outlier->env, outlier->figures, outlier->room * sizeof *figures);
     outlier->hosts = hosts;
     outlier->figures = figures;
