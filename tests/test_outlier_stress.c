@@ -172,7 +172,7 @@ static void *disturb(void *arg)
         assert_int_equal(weir_outlier_update(s->outlier, &options), WEIR_OK);
         assert_int_equal(weir_outlier_add(s->outlier, "7", NULL, &passing), WEIR_OK);
         (void)weir_outlier_uneject(s->hosts[i % HOSTS], S);
-        (void)task.run(task.self, (2 + i) * 5 * S);
+        (void)task.run(task.self, (UINT64_C(2) + i) * 5 * S);
         weir_outlier_leave(passing);
         weir_outlier_record(passing, WEIR_FAILURE, WEIR_ORIGIN_LOCAL, 1, S);
         weir_outlier_remove(passing);
