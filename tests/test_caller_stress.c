@@ -14,6 +14,7 @@ typedef struct stress {
     weir_caller *caller;
     atomic_uint running;
     atomic_ullong begun, rejected, done, failed;
+    uint64_t ejected, returned; /* As told, by one thread at a time. */
 } stress;
 
 static void finish(stress *s, weir_call *call, unsigned i)
@@ -71,11 +72,27 @@ static void set_members(stress *s, unsigned round)
     assert_int_equal(weir_caller_set_members(s->caller, members, count, 0), WEIR_OK);
 }
 
+static void count_ejections(const weir_caller_event *event, void *user)
+{
+    stress *const s = user;
+    if (event->kind == WEIR_CALLER_OUTLIER) {
+        s->ejected += event->outlier->kind == WEIR_OUTLIER_EJECTED;
+        s->returned += event->outlier->kind == WEIR_OUTLIER_RETURNED;
+    }
+}
+
 static void assert_idle(const weir_caller_member *member, void *user)
 {
     (void)user;
     assert_int_equal(member->stats.in_flight, 0);
     assert_int_equal(member->breaker.probes, 0);
+}
+
+static void assert_in(const weir_caller_member *member, void *user)
+{
+    assert_idle(member, user);
+    assert_false(member->outlier.ejected);
+    assert_int_equal(member->stats.flags & WEIR_MEMBER_EJECTED, 0);
 }
 
 static void every_call_ends_once_and_holds_nothing(void **state)
@@ -114,10 +131,50 @@ static void every_call_ends_once_and_holds_nothing(void **state)
     weir_caller_destroy(s.caller);
 }
 
+/* Time passes fast for the task: ejections end, and begin again, while members come and go. */
+static void every_ejection_is_told_and_no_flag_is_left(void **state)
+{
+    (void)state;
+    stress s = {.running = THREADS};
+    weir_outlier_options outlier = WEIR_OUTLIER_OPTIONS_INIT;
+    weir_caller_options options = WEIR_CALLER_OPTIONS_INIT;
+    weir_outlier_stats stats;
+    pthread_t threads[THREADS];
+    outlier.consecutive_failures = 2;
+    outlier.max_ejected_percent = 60;
+    options.outlier = &outlier;
+    options.on_event = count_ejections;
+    options.user = &s;
+    assert_int_equal(weir_caller_create(&s.caller, &options), WEIR_OK);
+    set_members(&s, 6);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, call_often, &s), 0);
+    weir_task const task = weir_caller_task(s.caller);
+    uint64_t now_ns = weir_caller_now_ns(s.caller);
+    for (unsigned round = 0; atomic_load(&s.running) > 0; round++) {
+        now_ns = task.run(task.self, now_ns);
+        (void)weir_caller_uneject(s.caller, "a", now_ns);
+        if (round % 8 == 0)
+            set_members(&s, round / 8);
+    }
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    options.outlier = NULL;
+    assert_int_equal(weir_caller_update(s.caller, &options), WEIR_OK);
+    (void)task.run(task.self, now_ns + 1);
+    weir_caller_get_outlier(s.caller, &stats);
+    assert_int_equal(stats.ejected, 0);
+    assert_int_equal(stats.ejections, s.ejected);
+    assert_true(s.ejected > 0 && s.returned <= s.ejected); /* Who leaves returns untold. */
+    weir_caller_visit(s.caller, assert_in, NULL);
+    weir_caller_destroy(s.caller);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_call_ends_once_and_holds_nothing),
+        cmocka_unit_test(every_ejection_is_told_and_no_flag_is_left),
     };
     return cmocka_run_group_tests_name("caller_stress", tests, NULL, NULL);
 }
