@@ -280,6 +280,27 @@ static void no_change_goes_untold_however_many_there_are(void **state)
     assert_int_equal(returned, HOSTS - 1);
 }
 
+/* More are found out at once than events have room: the others follow, by the same figures. */
+static void a_sweep_ejects_all_that_it_finds_however_many(void **state)
+{
+    (void)state;
+    f.options.failure_percent = 50;
+    f.options.max_ejected_percent = 75;
+    create(HOSTS);
+    for (size_t host = 0; host < HOSTS; host++)
+        record_mix(host, 50, host < HOSTS / 10 ? 0 : 40);
+    fake_env_advance_ms(&f.fake, f.options.interval_ms);
+    for (uint64_t next_ns = f.fake.now_ns; next_ns < 1011 * S; next_ns = run_task())
+        f.fake.now_ns = next_ns;
+    assert_int_equal(ejected_count(), HOSTS * 3 / 4);
+    unsigned told = 0;
+    for (unsigned i = 0; i < f.told; i++)
+        told += f.events[i].kind == WEIR_OUTLIER_EJECTED;
+    assert_int_equal(told, HOSTS * 3 / 4);
+    sweep(); /* The next interval has figures of its own. */
+    assert_int_equal(ejected_count(), HOSTS * 3 / 4);
+}
+
 static void a_clock_that_steps_back_ends_nothing(void **state)
 {
     (void)state;
@@ -400,6 +421,7 @@ int main(void)
         TEST(when_all_that_stay_are_ejected_one_returns),
         TEST(a_host_may_be_removed_while_it_is_told_of),
         TEST(no_change_goes_untold_however_many_there_are),
+        TEST(a_sweep_ejects_all_that_it_finds_however_many),
         TEST(a_clock_that_steps_back_ends_nothing),
         TEST(options_can_change_while_hosts_are_out),
         TEST(refuses_options_out_of_range),

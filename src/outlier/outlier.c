@@ -98,19 +98,22 @@ static void host_eject(weir_outlier_host *host, const weir__outlier_finding *fin
     outlier_note(host, WEIR_OUTLIER_EJECTED, finding);
 }
 
-void weir__outlier_found(weir_outlier_host *host, const weir__outlier_finding *finding)
+bool weir__outlier_found(weir_outlier_host *host, const weir__outlier_finding *finding)
 {
     weir_outlier *const outlier = host->outlier;
     if (host->ejected || host->left)
-        return;
+        return true;
     if (outlier->options.dry_run) {
         outlier_note(host, WEIR_OUTLIER_DETECTED, finding);
-    } else if (outlier->ejected >= outlier_most(outlier) || !outlier_can_tell(outlier)) {
+    } else if (outlier->ejected >= outlier_most(outlier)) {
         outlier->spared++;
         outlier_note(host, WEIR_OUTLIER_SPARED, finding);
-    } else {
+    } else if (outlier_can_tell(outlier)) {
         host_eject(host, finding);
+    } else {
+        return false;
     }
+    return true;
 }
 
 /* Results begin anew: what it did before is what it was ejected for. */
@@ -146,10 +149,10 @@ static void host_found_in_a_row(weir_outlier_host *host, weir_outlier_detection 
     weir_outlier *const outlier = host->outlier;
     pthread_mutex_lock(&outlier->lock);
     weir__outlier_see(outlier, now_ns);
-    weir__outlier_found(host, &(weir__outlier_finding){.detection = detection,
-                                                       .figure = in_a_row,
-                                                       .threshold = limit,
-                                                       .calls = in_a_row});
+    (void)weir__outlier_found(host, &(weir__outlier_finding){.detection = detection,
+                                                             .figure = in_a_row,
+                                                             .threshold = limit,
+                                                             .calls = in_a_row});
     weir__outlier_unlock(outlier);
 }
 

@@ -76,6 +76,7 @@ struct weir_outlier {
     uint32_t count, room, ejected;
     uint64_t now_ns; /* Latest seen. */
     uint64_t sweep_ns;
+    bool crowded; /* The sweep goes on once its ejections are told. */
     uint64_t ejections, spared;
 };
 
@@ -88,8 +89,8 @@ typedef struct weir__outlier_finding {
 
 /* Lock held in all of these. */
 
-/* Ejects, spares or tells, as the options say. */
-void weir__outlier_found(weir_outlier_host *host, const weir__outlier_finding *finding);
+/* Ejects, spares or tells, as the options say; false if there is no room to tell of an ejection. */
+bool weir__outlier_found(weir_outlier_host *host, const weir__outlier_finding *finding);
 /* False if there is no room to tell of it. */
 bool weir__outlier_return(weir_outlier_host *host);
 /* Lets go of the lock, and tells what there is to tell. */

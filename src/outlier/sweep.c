@@ -37,10 +37,11 @@ static uint32_t sweep_gather(weir_outlier *outlier, const sweep_measure *measure
 static void sweep_found(const weir__outlier_figure *one, weir_outlier_detection detection,
                         double threshold)
 {
-    weir__outlier_found(one->host, &(weir__outlier_finding){.detection = detection,
-                                                            .figure = one->figure,
-                                                            .threshold = threshold,
-                                                            .calls = one->calls});
+    one->host->outlier->crowded |=
+        !weir__outlier_found(one->host, &(weir__outlier_finding){.detection = detection,
+                                                                 .figure = one->figure,
+                                                                 .threshold = threshold,
+                                                                 .calls = one->calls});
 }
 
 static uint32_t interval_calls(const weir__outlier_interval *last)
@@ -203,21 +204,31 @@ static uint64_t sweep_next(const weir_outlier *outlier, uint64_t return_ns)
     return next_ns > outlier->now_ns ? next_ns : outlier->now_ns + 1; /* No room to tell: soon. */
 }
 
+/* Of a crowd, as many are ejected as can be told of at once; the others, by the same figures, when
+ * the task runs again, which is soon. */
+static void sweep_all_hosts(weir_outlier *outlier)
+{
+    bool const again = outlier->crowded;
+    for (uint32_t i = 0; i < outlier->count && !again; i++)
+        sweep_take(outlier->hosts[i]);
+    outlier->crowded = false;
+    weir__outlier_judge(outlier);
+    if (outlier->crowded)
+        return;
+    for (uint32_t i = 0; i < outlier->count; i++)
+        sweep_ease(outlier->hosts[i]);
+    outlier->sweep_ns =
+        weir__add_ns(outlier->now_ns, outlier->options.interval_ms * WEIR__NS_PER_MS);
+}
+
 static uint64_t sweep_run(void *self, uint64_t now_ns)
 {
     weir_outlier *const outlier = self;
     pthread_mutex_lock(&outlier->lock);
     weir__outlier_see(outlier, now_ns);
-    uint64_t const interval_ns = outlier->options.interval_ms * WEIR__NS_PER_MS;
     (void)sweep_return(outlier);
-    if (outlier->now_ns >= outlier->sweep_ns) {
-        for (uint32_t i = 0; i < outlier->count; i++)
-            sweep_take(outlier->hosts[i]);
-        weir__outlier_judge(outlier);
-        for (uint32_t i = 0; i < outlier->count; i++)
-            sweep_ease(outlier->hosts[i]);
-        outlier->sweep_ns = weir__add_ns(outlier->now_ns, interval_ns);
-    }
+    if (outlier->now_ns >= outlier->sweep_ns)
+        sweep_all_hosts(outlier);
     uint64_t const next_ns = sweep_next(outlier, sweep_return(outlier));
     weir__outlier_unlock(outlier);
     return next_ns;
