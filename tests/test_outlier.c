@@ -228,6 +228,25 @@ static void ejects_at_the_failure_percentage(void **state)
     assert_near(last_event()->threshold, 85);
 }
 
+/* 30 of 60 connections fail; of the 30 answers none does. */
+static void local_origin_has_a_failure_percentage_of_its_own(void **state)
+{
+    (void)state;
+    f.options.failure_percent = 50;
+    f.options.split_local = true;
+    create(5);
+    for (size_t host = 0; host < 5; host++)
+        record(host, WEIR_SUCCESS, 30);
+    for (size_t host = 0; host < 4; host++)
+        record(host, WEIR_SUCCESS, 30);
+    record_from(4, WEIR_FAILURE, WEIR_ORIGIN_LOCAL, 30);
+    sweep();
+    assert_true(ejected(4));
+    assert_int_equal(last_event()->detection, WEIR_OUTLIER_LOCAL_FAILURE_PERCENT);
+    assert_near(last_event()->figure, 50);
+    assert_int_equal(last_event()->calls, 60);
+}
+
 /* ---- Latency: envoy#288 ---- */
 
 static void record_latency(size_t host, uint64_t latency_ns, unsigned count)
@@ -279,6 +298,19 @@ static void of_two_hosts_the_slow_one_stands_out(void **state)
     assert_near(last_event()->threshold / 1e6, 300);
 }
 
+static void a_latency_needs_hosts_to_be_compared_with(void **state)
+{
+    (void)state;
+    f.options.latency_percent = 200;
+    f.options.latency_floor_ms = 0;
+    create(2); /* Three are asked for. */
+    record(0, WEIR_SUCCESS, 100);
+    for (unsigned i = 0; i < 100; i++)
+        weir_outlier_record(f.hosts[1], WEIR_SUCCESS, WEIR_ORIGIN_SERVER, 1 * S, f.fake.now_ns);
+    sweep();
+    assert_int_equal(ejected_count(), 0);
+}
+
 static void a_host_that_fails_slowly_is_not_called_slow(void **state)
 {
     (void)state;
@@ -307,6 +339,8 @@ int main(void)
         TEST(a_rate_needs_hosts_to_be_compared_with),
         TEST(the_worst_is_ejected_first),
         TEST(local_origin_has_a_success_rate_of_its_own),
+        TEST(local_origin_has_a_failure_percentage_of_its_own),
+        TEST(a_latency_needs_hosts_to_be_compared_with),
         TEST(ejects_at_the_failure_percentage),
         TEST(ejects_a_host_that_is_slower_than_the_others),
         TEST(below_the_floor_nobody_is_slow),

@@ -175,6 +175,35 @@ static void an_active_check_that_passes_unejects(void **state)
     assert_false(ejected(0));
 }
 
+static void all_can_be_unejected_at_once(void **state)
+{
+    (void)state;
+    f.options.consecutive_failures = 1;
+    f.options.max_ejected_percent = 50;
+    create(10);
+    for (size_t host = 0; host < 5; host++)
+        fail_row(host);
+    assert_int_equal(ejected_count(), 5);
+    weir_outlier_uneject_all(f.outlier, f.fake.now_ns);
+    assert_int_equal(ejected_count(), 0);
+    assert_int_equal(f.told, 10);
+    assert_int_equal(last_event()->kind, WEIR_OUTLIER_RETURNED);
+}
+
+static void without_hosts_sweeps_find_nobody(void **state)
+{
+    (void)state;
+    f.options = (weir_outlier_options)WEIR_OUTLIER_OPTIONS_INIT;
+    f.options.latency_percent = 200;
+    f.options.failure_percent_min_hosts = 1;
+    f.options.split_local = true;
+    f.options.env = &f.env;
+    create(0);
+    sweep();
+    assert_int_equal(run_task(), f.fake.now_ns + 10 * S);
+    assert_int_equal(ejected_count(), 0);
+}
+
 static void a_host_can_be_ejected_by_hand_but_not_the_last(void **state)
 {
     (void)state;
@@ -416,6 +445,8 @@ int main(void)
         TEST(who_is_spared_is_told_and_ejected_once_there_is_room),
         TEST(a_dry_run_detects_and_ejects_nobody),
         TEST(an_active_check_that_passes_unejects),
+        TEST(all_can_be_unejected_at_once),
+        TEST(without_hosts_sweeps_find_nobody),
         TEST(a_host_can_be_ejected_by_hand_but_not_the_last),
         TEST(a_host_that_leaves_takes_its_ejection_along),
         TEST(when_all_that_stay_are_ejected_one_returns),

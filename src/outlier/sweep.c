@@ -30,7 +30,8 @@ static uint32_t sweep_gather(weir_outlier *outlier, const sweep_measure *measure
             outlier->figures[count++] =
                 (weir__outlier_figure){measure->figure(&host->last), host, calls};
     }
-    qsort(outlier->figures, count, sizeof *outlier->figures, sweep_compare);
+    if (count > 1) /* Without hosts there is no array. */
+        qsort(outlier->figures, count, sizeof *outlier->figures, sweep_compare);
     return count;
 }
 
