@@ -170,6 +170,8 @@ struct weir__kind {
     const char *name;
     /* What picks need of a level, into level->plan; lock held. WEIR_OK or WEIR_ENOMEM. */
     int (*prepare)(weir_balancer *balancer, const weir__config *config, weir__level *level);
+    /* The turn that a new plan begins at, if not at any or where the old one stood. */
+    uint64_t (*start)(weir_balancer *balancer, const weir__level *level);
     /* In a read section: a member to try, candidate number choice->attempt. */
     weir__record *(*propose)(weir_balancer *balancer, weir__level *level, weir__choice *choice);
     /* Load or speed of the member at index has changed; any thread, any time. */

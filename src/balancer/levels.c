@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LEVELS_LATE (UINT64_C(1) << 32) /* Turns of members never picked are before it. */
+
 /* Members sorted by where they belong, then as given. */
 typedef struct levels_key {
     uint32_t priority;
@@ -284,7 +286,12 @@ static int levels_prepare(levels_draft *draft, weir__level *level)
     } else if (config->kind->prepare != NULL) {
         result = config->kind->prepare(balancer, config, level);
     }
-    uint64_t const turn = old != NULL ? atomic_load(&old->turn) : balancer->start;
+    bool const anew = result == WEIR_OK && (old == NULL || old->plan != level->plan);
+    uint64_t turn = old != NULL ? atomic_load(&old->turn) : balancer->start;
+    if (anew && config->kind->start != NULL)
+        turn = config->kind->start(balancer, level);
+    else if (level->turns == 0)
+        turn |= LEVELS_LATE;
     atomic_store(&level->turn, level->turns > 0 ? turn % level->turns : turn);
     return result;
 }

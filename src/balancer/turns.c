@@ -197,20 +197,37 @@ static int turns_prepare_strides(weir_balancer *balancer, const weir__config *co
 }
 
 /* In each round all are asked once; one of weight w serves in w of 65,535 rounds, spread evenly. */
+static bool turns_stride_serves(const weir__level *level, uint64_t turn)
+{
+    uint64_t const at = turn % level->count, round = turn / level->count;
+    uint64_t const weight = ((const turns_strides *)level->plan)->weights[at];
+    uint64_t const phase =
+        (weight * (round % TURNS_STRIDE) + at * (TURNS_STRIDE / 2)) % TURNS_STRIDE;
+    return phase >= TURNS_STRIDE - weight;
+}
+
+/*
+ * Any turn at which somebody serves: who begins at one where nobody does would go to the next who
+ * serves, and first picks would favour those who stand behind the light.
+ */
+static uint64_t turns_start_strides(weir_balancer *balancer, const weir__level *level)
+{
+    uint64_t turn;
+    do
+        turn = weir__balancer_draw(balancer) >> 1;
+    while (!turns_stride_serves(level, turn));
+    return turn;
+}
+
 static weir__record *turns_propose_stride(weir_balancer *balancer, weir__level *level,
                                           weir__choice *choice)
 {
     (void)balancer;
     (void)choice;
-    const turns_strides *const plan = (const turns_strides *)level->plan;
     for (;;) {
         uint64_t const turn = atomic_fetch_add_explicit(&level->turn, 1, memory_order_relaxed);
-        uint64_t const at = turn % level->count, round = turn / level->count;
-        uint64_t const weight = plan->weights[at];
-        uint64_t const phase =
-            (weight * (round % TURNS_STRIDE) + at * (TURNS_STRIDE / 2)) % TURNS_STRIDE;
-        if (phase >= TURNS_STRIDE - weight)
-            return level->ready[at];
+        if (turns_stride_serves(level, turn))
+            return level->ready[turn % level->count];
     }
 }
 
@@ -238,6 +255,7 @@ const weir__kind weir__kind_earliest_deadline = {.name = "earliest_deadline",
                                                  .tries = 1};
 const weir__kind weir__kind_static_stride = {.name = "static_stride",
                                              .prepare = turns_prepare_strides,
+                                             .start = turns_start_strides,
                                              .propose = turns_propose_stride,
                                              .tries = 1};
 const weir__kind weir__kind_first = {.name = "first",

@@ -1,5 +1,7 @@
 #include "balancer/balancer.h"
 
+#include "base/xxhash.h"
+
 #include <string.h>
 
 #define UPDATE_MAX_MEMBERS   1000000
@@ -20,9 +22,12 @@ static weir__record *update_old(const weir__roster *old, const char *id)
 }
 
 /* A new record goes on from what the old one of its id was; one of a new id begins slowly. */
-static void update_take_over(weir__record *record, const weir__record *old, bool starts,
-                             uint64_t now_ns)
+static void update_take_over(const weir_balancer *balancer, weir__record *record,
+                             const weir__record *old, bool starts, uint64_t now_ns)
 {
+    /* Among those never picked, chance decides who is longest so; a turn takes more bits. */
+    const char *const id = record->member.id;
+    atomic_store(&record->last_turn, weir__xxhash64(id, strlen(id), balancer->seed) >> 33);
     record->warming_ns = starts ? now_ns : WEIR_NEVER;
     if (old == NULL)
         return;
@@ -45,7 +50,7 @@ static int update_add(weir_balancer *balancer, const weir__roster *old_roster, w
         record = weir__record_new(&balancer->env, member);
         if (record == NULL)
             return WEIR_ENOMEM;
-        update_take_over(record, old, old_roster->count > 0, now_ns);
+        update_take_over(balancer, record, old, old_roster->count > 0, now_ns);
     }
     next->records[next->count++] = record;
     return weir__map_put(&next->by_id, record->member.id, id_size, record);
