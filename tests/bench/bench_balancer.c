@@ -81,6 +81,51 @@ static void bench_hashes(void)
                pick_by_key_done);
 }
 
+/* The caller has read the clock; each call is 50 ns after the one before. */
+static void pick_at_done(void *ctx, unsigned thread, uint64_t iterations)
+{
+    static _Thread_local uint64_t now_ns;
+    (void)thread;
+    for (uint64_t i = 0; i < iterations; i++) {
+        weir_pick pick;
+        if (weir_balancer_pick_at(ctx, NULL, now_ns += 50, &pick))
+            abort();
+        (void)weir_balancer_done(ctx, &pick, WEIR_SUCCESS, 1000);
+    }
+}
+
+/* Of 10,000 members, 500 get another weight. */
+static void update_some(void *ctx, unsigned thread, uint64_t iterations)
+{
+    static weir_member members[10000];
+    static char ids[10000][16];
+    static uint32_t round;
+    (void)thread;
+    for (size_t i = 0; i < 10000; i++) {
+        (void)snprintf(ids[i], sizeof ids[i], "m%zu", i);
+        members[i] = (weir_member)WEIR_MEMBER_INIT;
+        members[i].id = ids[i];
+    }
+    for (uint64_t i = 0; i < iterations; i++) {
+        round++;
+        for (size_t at = 0; at < 10000; at += 20)
+            members[at].weight = 1 + round % 2;
+        if (weir_balancer_update(ctx, members, 10000, 0))
+            abort();
+    }
+}
+
+static void bench_update(void)
+{
+    weir_balancer_options options = WEIR_BALANCER_OPTIONS_INIT;
+    weir_balancer *balancer;
+    options.algorithm = WEIR_SMOOTH_WEIGHTED;
+    if (weir_balancer_create(&balancer, &options))
+        abort();
+    bench_run("balancer.update", 1, 10000, update_some, balancer);
+    weir_balancer_destroy(balancer);
+}
+
 /* Each update changes all weights. */
 static void update(void *ctx, unsigned thread, uint64_t iterations)
 {
@@ -135,14 +180,18 @@ int main(void)
         {"balancer.static_stride", "balancer.rebuild_static_stride", WEIR_STATIC_STRIDE},
         {"balancer.least_connections", "balancer.rebuild_least_connections",
          WEIR_LEAST_CONNECTIONS},
-        {"balancer.peak_ewma", "balancer.rebuild_peak_ewma", WEIR_PEAK_EWMA},
+        {"balancer.peak_ewma_clock", "balancer.rebuild_peak_ewma", WEIR_PEAK_EWMA},
         {"balancer.locality_aware", "balancer.rebuild_locality_aware", WEIR_LOCALITY_AWARE},
     };
     for (size_t kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++)
         for (size_t size = 100; size <= 10000; size *= 100)
             bench_kind(kinds[kind].name, kinds[kind].rebuild, kinds[kind].algorithm, size,
                        pick_done);
+    for (size_t size = 100; size <= 10000; size *= 100)
+        bench_kind("balancer.peak_ewma", "balancer.rebuild_peak_ewma", WEIR_PEAK_EWMA, size,
+                   pick_at_done);
     bench_hashes();
+    bench_update();
     bench_builds();
     return 0;
 }
