@@ -182,6 +182,58 @@ static void turns_are_shared_out_exactly_between_threads(void **state)
     weir_balancer_destroy(s.balancer);
 }
 
+/* Every algorithm in turn, with and without a bound, and a task that warms members up. */
+static void no_call_is_lost_while_algorithms_change(void **state)
+{
+    (void)state;
+    stress s = {.running = THREADS};
+    weir_balancer_options options = WEIR_BALANCER_OPTIONS_INIT;
+    pthread_t threads[THREADS];
+    options.table_size = 251;
+    options.ring_min = 64;
+    options.slow_start_ns = 1000000;
+    assert_int_equal(weir_balancer_create(&s.balancer, &options), WEIR_OK);
+    set_members(&s, 1, 0);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, call_often, &s), 0);
+    weir_task const task = weir_balancer_task(s.balancer);
+    for (uint32_t round = 0; atomic_load(&s.running) > 0; round++) {
+        options.algorithm = (weir_balancer_algorithm)(round % (WEIR_FIRST + 1));
+        options.load_factor_percent = round % 3 == 0 ? 150 : 0;
+        options.choices = 2 + round % 3;
+        assert_int_equal(weir_balancer_configure(s.balancer, &options), WEIR_OK);
+        if (round % 2 == 0)
+            set_members(&s, 1 + round % 5, 0);
+        (void)task.run(task.self, round);
+    }
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    weir_member_stats sum = {.flags = 0};
+    weir_balancer_visit(s.balancer, add_up, &sum);
+    assert_int_equal(sum.in_flight, 0);
+    assert_int_equal(sum.completed, THREADS * CALLS);
+    assert_int_equal(s.refused, 0);
+    weir_balancer_destroy(s.balancer);
+}
+
+static void least_connections_counts_every_call_once(void **state)
+{
+    (void)state;
+    every_call_is_counted_once(WEIR_LEAST_CONNECTIONS, 0);
+}
+
+static void locality_aware_counts_every_call_once(void **state)
+{
+    (void)state;
+    every_call_is_counted_once(WEIR_LOCALITY_AWARE, 0);
+}
+
+static void peak_ewma_counts_every_call_once(void **state)
+{
+    (void)state;
+    every_call_is_counted_once(WEIR_PEAK_EWMA, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +244,10 @@ int main(void)
         cmocka_unit_test(maglev_counts_every_call_once),
         cmocka_unit_test(rendezvous_counts_every_call_once),
         cmocka_unit_test(jump_counts_every_call_once),
+        cmocka_unit_test(least_connections_counts_every_call_once),
+        cmocka_unit_test(locality_aware_counts_every_call_once),
+        cmocka_unit_test(peak_ewma_counts_every_call_once),
+        cmocka_unit_test(no_call_is_lost_while_algorithms_change),
         cmocka_unit_test(a_limit_of_calls_in_flight_is_never_exceeded),
         cmocka_unit_test(turns_are_shared_out_exactly_between_threads),
     };
