@@ -69,6 +69,35 @@ static void what_is_down_for_long_expires_once(void **state)
     assert_int_equal(status_of(silent).due_ns, WEIR_NEVER);
 }
 
+static void who_beats_again_while_its_expiry_is_awaited_is_listened_to(void **state)
+{
+    (void)state;
+    f.check.expire_ms = 60000;
+    weir_health_check *const job = add_beat("job", 1000);
+    pass_ms(2000); /* Down since 1 s, to expire at 61 s. */
+    beat(job, WEIR_HEALTH_PASS, NULL);
+    pass_ms(999);
+    assert_state(job, "up");
+    pass_ms(1);
+    assert_state(job, "down");
+    pass_ms(59999);
+    assert_int_equal(told_of(WEIR_HEALTH_CHECK_EXPIRED), 0);
+    pass_ms(1);
+    assert_int_equal(told_of(WEIR_HEALTH_CHECK_EXPIRED), 1);
+}
+
+static void what_says_itself_that_it_is_down_expires_in_time(void **state)
+{
+    (void)state;
+    f.check.expire_ms = 2000;
+    weir_health_check *const job = add_beat("job", 10000);
+    beat(job, WEIR_HEALTH_FAIL, NULL);
+    pass_ms(1999);
+    assert_int_equal(told_of(WEIR_HEALTH_CHECK_EXPIRED), 0);
+    pass_ms(1);
+    assert_int_equal(told_of(WEIR_HEALTH_CHECK_EXPIRED), 1);
+}
+
 static void only_heartbeat_checks_take_beats(void **state)
 {
     (void)state;
@@ -406,6 +435,8 @@ static void after_a_stall_what_is_overdue_is_spread_and_not_started_at_once(void
     for (unsigned i = 0; i < 16; i++)
         assert_in_range(f.probers[i].started, 1, 2);
 }
+        TEST(who_beats_again_while_its_expiry_is_awaited_is_listened_to),
+        TEST(what_says_itself_that_it_is_down_expires_in_time),
 
 static void a_task_that_is_a_little_late_is_no_stall(void **state)
 {

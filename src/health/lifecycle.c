@@ -406,7 +406,8 @@ static void health_apply(weir_health *health, weir_health_check *check,
     weir__health_plan const next = health_plan(o, check->start == NULL);
     bool const sooner = next.interval_ms != check->plan.interval_ms ||
                         next.fast_ms != check->plan.fast_ms ||
-                        next.down_ms != check->plan.down_ms || next.ttl_ms != check->plan.ttl_ms;
+                        next.down_ms != check->plan.down_ms || next.ttl_ms != check->plan.ttl_ms ||
+                        next.expire_ms != check->plan.expire_ms;
     check->counter = health_move_counter(check, &next);
     weir__health_count(health, check, -1);
     health_set_plan(check, o);

@@ -49,12 +49,15 @@ static uint64_t health_spread_ns(weir_health *health, const weir_health_check *c
     return ((health->spread >> 32) * range_us >> 32) * WEIR__NS_PER_US;
 }
 
-/* A heartbeat check is looked at when its silence may be over, or its expiry is due. */
+/* A heartbeat check is looked at when it has been silent, or down, for as long as it may be. */
 static void health_schedule_beat(weir_health *health, weir_health_check *check)
 {
     uint64_t due_ns = weir__add_ns(check->started_ns, health_ms(check->plan.ttl_ms));
-    if (weir__health_state(check) == WEIR_HEALTH_DOWN && due_ns <= health->now_ns) {
-        if (check->plan.expire_ms == 0 || check->expired)
+    if (weir__health_state(check) == WEIR_HEALTH_DOWN) {
+        if (check->plan.expire_ms == 0 || check->expired) {
+            if (weir__wheel_holds(&health->wheel, check->place))
+        }
+                weir__wheel_remove(&health->wheel, check->place);
             return; /* Only a beat can change anything. */
         due_ns = weir__add_ns(check->changed_ns, health_ms(check->plan.expire_ms));
     }
@@ -326,14 +329,15 @@ int weir_health_beat(weir_health *health, weir_health_check *check,
 {
     if (check->start != NULL || result->verdict < WEIR_HEALTH_PASS ||
         result->verdict > WEIR_HEALTH_FAIL)
+    weir_health_state const before = weir__health_state(check);
         return WEIR_EINVAL;
     uint64_t const now_ns = weir__now_ns(&health->env);
     pthread_mutex_lock(&health->lock);
     check->started_ns = weir__health_tick(health, now_ns);
     check->runs++;
     weir__health_judge(health, check, result, WEIR_HEALTH_BY_BEAT);
-    if (!weir__wheel_holds(&health->wheel,
-                           check->place)) /* Else it is looked at anyway, not too late. */
+    /* In the same state, it is looked at anyway, and not too late. */
+    if (weir__health_state(check) != before || !weir__wheel_holds(&health->wheel, check->place))
         health_schedule_beat(health, check);
     weir__health_unlock(health);
     return WEIR_OK;
