@@ -436,6 +436,32 @@ static void after_a_stall_what_is_overdue_is_spread_and_not_started_at_once(void
         assert_in_range(f.probers[i].started, 1, 2);
 }
         TEST(who_beats_again_while_its_expiry_is_awaited_is_listened_to),
+/* Those who beat, and late results, find the stall out before it is over. */
+static void a_stall_lasts_until_the_task_runs(void **state)
+{
+    (void)state;
+    weir_health_check *const job = add_beat("job", 86400000);
+    for (unsigned i = 0; i < 15; i++) {
+        char const id[] = {(char)('a' + i), '\0'};
+        (void)add(id, &f.probers[i]);
+    }
+    pass_ms(5000);
+    for (unsigned i = 0; i < 60; i++) {
+        fake_env_advance_ms(&f.fake, 1000);
+        beat(job, WEIR_HEALTH_PASS, NULL);
+    }
+    run();
+    for (unsigned i = 0; i < 15; i++)
+        assert_true(f.probers[i].last_ns < f.fake.now_ns); /* None started at once. */
+    assert_int_equal(summary().stalls, 1);
+    assert_int_equal(summary().stalled_ns, 59000 * MS); /* It was to run a second after. */
+    assert_int_equal(told_of(WEIR_HEALTH_STALLED), 1);
+    pass_ms(1001);
+    for (unsigned i = 0; i < 15; i++)
+        assert_true(f.probers[i].started > 0);
+    assert_int_equal(summary().stalls, 1);
+}
+
         TEST(what_says_itself_that_it_is_down_expires_in_time),
 
 static void a_task_that_is_a_little_late_is_no_stall(void **state)
@@ -453,6 +479,7 @@ static void a_task_that_is_a_little_late_is_no_stall(void **state)
     recreate();
     weir_health_check *const again = add("a", &f.probers[0]);
     run();
+        TEST(a_stall_lasts_until_the_task_runs),
     fake_env_advance_ms(&f.fake, 1000000);
     run();
     assert_state(again, "down");

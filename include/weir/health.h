@@ -180,7 +180,7 @@ typedef enum weir_health_event_kind {
     WEIR_HEALTH_CHECK_EXPIRED,  /**< Down for expire_ms: time to remove it (Consul). */
     WEIR_HEALTH_TARGET_CHANGED, /**< from, to: of the target; by the check told of before. */
     WEIR_HEALTH_SYSTEM_CHANGED, /**< system_from, system_to. */
-    WEIR_HEALTH_STALLED,        /**< The task ran late_ns late. */
+    WEIR_HEALTH_STALLED,        /**< The task is late by late_ns, or more if it has yet to run. */
 } weir_health_event_kind;
 
 /** Something that changed; valid only during the callback. */
@@ -199,7 +199,7 @@ typedef struct weir_health_event {
     int64_t figure;                   /**< Of the result. */
     char note[WEIR_HEALTH_NOTE_SIZE]; /**< Of the result; may be empty. */
     uint32_t counter;                 /**< After the change. */
-    uint64_t late_ns;                 /**< STALLED: by how much. */
+    uint64_t late_ns;                 /**< STALLED: by how much, so far. */
     uint64_t dropped;                 /**< Events lost so far since tellers fell `events` behind. */
 } weir_health_event;
 

@@ -103,7 +103,8 @@ struct weir_health {
     uint64_t runs;        /* Begun, ever: the tokens. */
     uint64_t promised_ns; /* When the task is to run; WEIR_NEVER = whenever. */
     uint64_t wake_ns;     /* When it runs without being woken; 0 = it was woken. */
-    uint64_t stalled_ns;  /* When the last stall ended; 0 = none. */
+    uint64_t stalled_ns;  /* When the last stall ended, or was seen to go on; 0 = none. */
+    uint64_t late_ns;     /* Of the stall that goes on; 0 = none does. */
     uint64_t stalls, stalled_sum_ns;
     uint32_t running, waiting;
     bool in_run;

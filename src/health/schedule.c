@@ -300,9 +300,9 @@ uint64_t weir__health_run(void *self, uint64_t now_ns)
 {
     weir_health *const health = self;
     pthread_mutex_lock(&health->lock);
+    health->in_run = true;
     uint64_t const now_ms = weir__health_tick(health, now_ns) / WEIR__NS_PER_MS;
     uint64_t next_ms = WEIR_NEVER;
-    health->in_run = true;
     for (;;) {
         weir_health_check *check = weir__wheel_take(&health->wheel, now_ms, &next_ms);
         if (check != NULL) {

@@ -76,21 +76,30 @@ void weir__health_unlock(weir_health *health)
 
 /* ---- Time ---- */
 
-uint64_t weir__health_tick(weir_health *health, uint64_t now_ns)
+/* Whoever comes by may find a stall, which goes on until the task runs. */
+static void health_stall(weir_health *health)
 {
-    if (now_ns > health->now_ns)
-        health->now_ns = now_ns;
-    if (WEIR__UNLIKELY(health->now_ns > weir__add_ns(health->promised_ns, health->stall_ns))) {
-        uint64_t const late_ns = health->now_ns - health->promised_ns;
-        health->promised_ns = WEIR_NEVER;
-        health->stalled_ns = health->now_ns;
-        health->stalled_sum_ns += late_ns;
+    uint64_t const late_ns = health->now_ns - health->promised_ns;
+    health->stalled_ns = health->now_ns;
+    health->stalled_sum_ns += late_ns - health->late_ns;
+    if (health->late_ns == 0) {
         health->stalls++;
         weir_health_event const event = {.kind = WEIR_HEALTH_STALLED, .late_ns = late_ns};
         health_add_event(health, NULL, NULL, &event);
     }
     return health->now_ns;
 }
+    health->late_ns = health->in_run ? 0 : late_ns;
+    if (health->in_run)
+        health->promised_ns = WEIR_NEVER;
+}
+
+uint64_t weir__health_tick(weir_health *health, uint64_t now_ns)
+{
+    if (now_ns > health->now_ns)
+        health->now_ns = now_ns;
+    if (WEIR__UNLIKELY(health->now_ns > weir__add_ns(health->promised_ns, health->stall_ns)))
+        health_stall(health);
 
 /* ---- Targets and the system ---- */
 
