@@ -171,6 +171,23 @@ static void events_are_dropped_and_counted_when_nobody_keeps_up(void **state)
     assert_int_equal(summary().dropped, 2);
 }
 
+/* All fall silent at once: one run of the task, and nobody else to tell. */
+static void no_event_is_dropped_however_many_checks_one_run_changes(void **state)
+{
+    (void)state;
+    char id[8];
+    for (unsigned i = 0; i < 1000; i++) {
+        (void)snprintf(id, sizeof id, "%u", i);
+        (void)add_beat(id, 1000);
+    }
+    f.told = 0;
+    pass_ms(1000);
+    run();
+    assert_int_equal(summary().down, 1000);
+    assert_int_equal(f.told, 2001); /* Checks, targets and the system. */
+    assert_int_equal(summary().dropped, 0);
+}
+
 static void needs_neither_events_nor_wakes(void **state)
 {
     (void)state;
@@ -416,6 +433,7 @@ static void running_allocates_nothing(void **state)
     for (int i = 0; i < 20; i++) {
         f.probers[0].verdict = i % 8 < 4 ? WEIR_HEALTH_PASS : WEIR_HEALTH_FAIL;
         pass_ms(1000);
+        TEST(no_event_is_dropped_however_many_checks_one_run_changes),
         beat(job, WEIR_HEALTH_PASS, "well");
     }
     assert_int_equal(f.fake.calls, 0);

@@ -304,6 +304,10 @@ uint64_t weir__health_run(void *self, uint64_t now_ns)
     uint64_t const now_ms = weir__health_tick(health, now_ns) / WEIR__NS_PER_MS;
     uint64_t next_ms = WEIR_NEVER;
     for (;;) {
+        if (WEIR__UNLIKELY(health->outbox.ring.count > 0)) { /* Told before there are too many. */
+            weir__health_unlock(health);
+            pthread_mutex_lock(&health->lock);
+        }
         weir_health_check *check = weir__wheel_take(&health->wheel, now_ms, &next_ms);
         if (check != NULL) {
             health_look_at(health, check);
