@@ -242,6 +242,31 @@ static void jitter_stays_in_its_bounds(void **state)
     assert_in_range(most, 1180 * MS, 1201 * MS); /* Rounded up to a millisecond. */
 }
 
+static void long_intervals_are_spread_and_jittered_over_their_whole_length(void **state)
+{
+    (void)state;
+    uint64_t const day_ms = 86400000;
+    f.check.spread_percent = 100;
+    f.check.jitter_percent = 50;
+    f.check.interval_ms = (uint32_t)day_ms;
+    unsigned spread[4] = {0}, jitter[4] = {0};
+    for (unsigned i = 0; i < 64; i++) {
+        weir_health_check *const check = add("a", &f.probers[0]);
+        uint64_t const start_ms = f.fake.now_ns / MS;
+        uint64_t const first_ms = status_of(check).due_ns / MS;
+        spread[(first_ms - start_ms) * 4 / (day_ms + 1)]++;
+        f.fake.now_ns = first_ms * MS;
+        uint64_t const next_ms = run() / MS;
+        assert_in_range(next_ms - first_ms, day_ms / 2, day_ms / 2 * 3 + 1);
+        jitter[(next_ms - first_ms - day_ms / 2) * 4 / (day_ms + 2)]++;
+        assert_int_equal(weir_health_remove(f.health, check), WEIR_OK);
+    }
+    for (unsigned i = 0; i < 4; i++) { /* Of 64, about 16 in each quarter. */
+        assert_in_range(spread[i], 13, 19);
+        assert_in_range(jitter[i], 6, 26);
+    }
+}
+
 static void a_clock_that_steps_back_changes_nothing(void **state)
 {
     (void)state;
@@ -389,6 +414,7 @@ static void wakes_its_task_for_what_is_due_before_it_said(void **state)
     assert_int_equal(run(), WEIR_NEVER);
     (void)add("a", &f.probers[0]);
     assert_int_equal(f.wakes, 1);
+        TEST(long_intervals_are_spread_and_jittered_over_their_whole_length),
     (void)add("b", &f.probers[1]);
     assert_int_equal(f.wakes, 1); /* It is awake. */
     run();

@@ -22,6 +22,12 @@ static uint32_t health_interval_ms(const weir_health_check *check)
                                                                                 : plan->fast_ms;
 }
 
+/* That much of a whole, which is below 2^37 (two days have fewer microseconds), at random. */
+static uint64_t health_share(uint64_t whole, uint64_t drawn)
+{
+    return (drawn >> 37) * whole >> 27;
+}
+
 /* The next start, counted from the last; not before now. */
 static void health_schedule(weir_health *health, weir_health_check *check)
 {
@@ -29,10 +35,10 @@ static void health_schedule(weir_health *health, weir_health_check *check)
         return; /* Done for good. */
     uint64_t interval_ns = health_ms(health_interval_ms(check));
     if (check->plan.jitter_percent > 0) {
-        uint64_t const drawn = weir__mix64(health->jitter += WEIR__GOLDEN) >> 32;
+        uint64_t const drawn = weir__mix64(health->jitter += WEIR__GOLDEN);
         uint64_t const jitter_us = interval_ns / 100000 * check->plan.jitter_percent;
         interval_ns -= jitter_us * WEIR__NS_PER_US;
-        interval_ns += (2 * jitter_us * drawn >> 32) * WEIR__NS_PER_US;
+        interval_ns += health_share(2 * jitter_us, drawn) * WEIR__NS_PER_US;
     }
     uint64_t due_ns = weir__add_ns(check->started_ns, interval_ns);
     if (due_ns < health->now_ns)
@@ -46,7 +52,7 @@ static uint64_t health_spread_ns(weir_health *health, const weir_health_check *c
 {
     health->spread += WEIR__GOLDEN;
     uint64_t const range_us = check->plan.interval_ms * UINT64_C(10) * percent;
-    return ((health->spread >> 32) * range_us >> 32) * WEIR__NS_PER_US;
+    return health_share(range_us, health->spread) * WEIR__NS_PER_US;
 }
 
 /* A heartbeat check is looked at when it has been silent, or down, for as long as it may be. */
