@@ -368,6 +368,21 @@ static void late_doubled_and_strange_results_do_no_harm(void **state)
     assert_int_equal(answer(first, (weir_health_verdict)7), WEIR_EINVAL);
 }
 
+static void a_result_of_a_removed_check_is_not_counted_by_who_took_its_place(void **state)
+{
+    (void)state;
+    f.probers[0].verdict = WEIR_HEALTH_PENDING;
+    weir_health_check *const gone = add("gone", &f.probers[0]);
+    run();
+    assert_int_equal(weir_health_remove(f.health, gone), WEIR_OK);
+    weir_health_check *const next = add("next", &f.probers[1]);
+    run();
+    assert_int_equal(answer(f.probers[0].token, WEIR_HEALTH_FAIL), WEIR_ESTALE);
+    assert_int_equal(status_of(next).late, 0);
+    assert_int_equal(answer(f.probers[1].token, WEIR_HEALTH_FAIL), WEIR_ESTALE);
+    assert_int_equal(status_of(next).late, 1);
+}
+
 static void runs_of_one_check_never_overlap(void **state)
 {
     (void)state;
@@ -431,6 +446,7 @@ int main(void)
         TEST(a_failure_undoes_all_passes_while_down),
         TEST(starts_as_it_is_told),
         TEST(one_failure_is_enough_for_what_nobody_knows),
+        TEST(a_result_of_a_removed_check_is_not_counted_by_who_took_its_place),
         TEST(the_very_first_pass_is_enough_if_it_is_told_so),
         TEST(a_warning_is_a_pass_that_shows),
         TEST(abstaining_counts_neither_way),

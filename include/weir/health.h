@@ -315,7 +315,7 @@ WEIR_API WEIR_MUST_CHECK int weir_health_update(weir_health *health, weir_health
 
 /**
  * Remove a check; a run under way is cancelled. Its start() is not called once this has returned,
- * unless the task is in it just now, on another thread.
+ * unless the task is in it just now, on another thread; nor is cancel(), likewise.
  *
  * @return WEIR_OK, or WEIR_EBUSY: others depend on it.
  */

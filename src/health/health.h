@@ -79,8 +79,9 @@ struct weir_health_check {
     weir_health_transition *history; /* A ring; NULL = none is kept. */
     uint32_t history_capacity, history_count, history_next;
     char note[WEIR_HEALTH_NOTE_SIZE];
-    void *memory;   /* As it was allocated, not aligned. */
-    size_t id_size; /* With its NUL. */
+    uint64_t runs_before; /* Of all checks: no token of this one is that low. */
+    void *memory;         /* As it was allocated, not aligned. */
+    size_t id_size;       /* With its NUL. */
     char id[];
 };
 

@@ -330,6 +330,7 @@ static void health_enter(weir_health *health, weir_health_check *check, weir__he
                          uint32_t spread_percent)
 {
     check->place = weir__wheel_add(&health->wheel, check);
+    check->runs_before = health->runs;
     check->target = target;
     target->refs++;
     target->checks++;

@@ -177,7 +177,7 @@ int weir_health_done(weir_health *health, weir_health_token token, const weir_he
     if (current) {
         check->latency_ns = health->now_ns - check->started_ns;
         health_finish(health, check, result, WEIR_HEALTH_BY_RESULT);
-    } else if (check != NULL) {
+    } else if (check != NULL && token.run > check->runs_before) {
         check->late++;
     }
     weir__health_unlock(health);
