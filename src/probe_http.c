@@ -190,12 +190,15 @@ static void probe_http_on_body(weir_http_call *call, const void *data, size_t si
     probe_http_judge(probe);
 }
 
+/* A kept connection that the peer gave up as we asked again, by a method that is not repeated,
+   says as little of the target as what we lack. */
 static bool probe_http_is_ours(const weir_http_result *result)
 {
-    return result->failure == WEIR_HTTP_NO_MEMORY || result->failure == WEIR_HTTP_CANCELLED ||
-           result->system_error == EMFILE || result->system_error == ENFILE ||
-           result->system_error == ENOBUFS || result->system_error == ENOMEM ||
-           result->system_error == EADDRNOTAVAIL;
+    bool const raced = result->reused && result->failure == WEIR_HTTP_CLOSED_EARLY;
+    return raced || result->failure == WEIR_HTTP_NO_MEMORY ||
+           result->failure == WEIR_HTTP_CANCELLED || result->system_error == EMFILE ||
+           result->system_error == ENFILE || result->system_error == ENOBUFS ||
+           result->system_error == ENOMEM || result->system_error == EADDRNOTAVAIL;
 }
 
 static void probe_http_on_done(weir_http_call *call, const weir_http_result *result, void *user)
@@ -216,6 +219,12 @@ void weir_probe_http_start(const weir_health_run *run, weir_health_result *resul
         .on_body = probe_http_on_body,
         .on_done = probe_http_on_done,
     };
+    /* The timeout is the check's alone. */
+    static const weir_http_call_options patient = {.struct_size = sizeof patient,
+                                                   .deadline_ns = WEIR_NEVER,
+                                                   .connect_ms = UINT32_MAX,
+                                                   .head_ms = UINT32_MAX,
+                                                   .stall_ms = UINT32_MAX};
     weir_probe_http *const probe = user;
     probe_http_give_up(probe);
     weir__search_restart(&probe->search);
@@ -224,7 +233,7 @@ void weir_probe_http_start(const weir_health_run *run, weir_health_result *resul
     probe->found = weir__search_feed(&probe->search, NULL, 0);
     probe->status = 0;
     probe->got = 0;
-    int const code = weir_http_call_start(&probe->call, probe->client, &probe->address, NULL,
+    int const code = weir_http_call_start(&probe->call, probe->client, &probe->address, &patient,
                                           &probe->request, &events, probe);
     if (code == WEIR_OK)
         return;

@@ -429,7 +429,6 @@ static void wakes_its_task_for_what_is_due_before_it_said(void **state)
     assert_int_equal(run(), WEIR_NEVER);
     (void)add("a", &f.probers[0]);
     assert_int_equal(f.wakes, 1);
-        TEST(long_intervals_are_spread_and_jittered_over_their_whole_length),
     (void)add("b", &f.probers[1]);
     assert_int_equal(f.wakes, 1); /* It is awake. */
     run();
@@ -446,7 +445,6 @@ int main(void)
         TEST(a_failure_undoes_all_passes_while_down),
         TEST(starts_as_it_is_told),
         TEST(one_failure_is_enough_for_what_nobody_knows),
-        TEST(a_result_of_a_removed_check_is_not_counted_by_who_took_its_place),
         TEST(the_very_first_pass_is_enough_if_it_is_told_so),
         TEST(a_warning_is_a_pass_that_shows),
         TEST(abstaining_counts_neither_way),
@@ -456,12 +454,14 @@ int main(void)
         TEST(is_slower_without_traffic_if_it_is_told_so),
         TEST(spreads_first_runs_over_the_interval),
         TEST(jitter_stays_in_its_bounds),
+        TEST(long_intervals_are_spread_and_jittered_over_their_whole_length),
         TEST(a_clock_that_steps_back_changes_nothing),
         TEST(can_be_asked_for_at_once),
         TEST(a_run_may_be_answered_later),
         TEST(a_run_that_answers_within_its_start_is_over),
         TEST(a_run_without_answer_times_out_and_is_cancelled),
         TEST(late_doubled_and_strange_results_do_no_harm),
+        TEST(a_result_of_a_removed_check_is_not_counted_by_who_took_its_place),
         TEST(runs_of_one_check_never_overlap),
         TEST(no_more_run_at_once_than_allowed_and_the_rest_wait_in_line),
         TEST(wakes_its_task_for_what_is_due_before_it_said),

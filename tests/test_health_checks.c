@@ -435,7 +435,7 @@ static void after_a_stall_what_is_overdue_is_spread_and_not_started_at_once(void
     for (unsigned i = 0; i < 16; i++)
         assert_in_range(f.probers[i].started, 1, 2);
 }
-        TEST(who_beats_again_while_its_expiry_is_awaited_is_listened_to),
+
 /* Those who beat, and late results, find the stall out before it is over. */
 static void a_stall_lasts_until_the_task_runs(void **state)
 {
@@ -462,8 +462,6 @@ static void a_stall_lasts_until_the_task_runs(void **state)
     assert_int_equal(summary().stalls, 1);
 }
 
-        TEST(what_says_itself_that_it_is_down_expires_in_time),
-
 static void a_task_that_is_a_little_late_is_no_stall(void **state)
 {
     (void)state;
@@ -479,7 +477,6 @@ static void a_task_that_is_a_little_late_is_no_stall(void **state)
     recreate();
     weir_health_check *const again = add("a", &f.probers[0]);
     run();
-        TEST(a_stall_lasts_until_the_task_runs),
     fake_env_advance_ms(&f.fake, 1000000);
     run();
     assert_state(again, "down");
@@ -493,6 +490,8 @@ int main(void)
         TEST(a_missed_beat_fails),
         TEST(silence_is_tolerated_for_a_time),
         TEST(what_is_down_for_long_expires_once),
+        TEST(who_beats_again_while_its_expiry_is_awaited_is_listened_to),
+        TEST(what_says_itself_that_it_is_down_expires_in_time),
         TEST(only_heartbeat_checks_take_beats),
         TEST(a_check_whose_dependency_is_down_is_not_run_and_says_why),
         TEST(cycles_and_unknown_dependencies_are_refused),
@@ -506,6 +505,7 @@ int main(void)
         TEST(traffic_is_noted_no_finer_than_an_eighth_of_the_interval),
         TEST(a_checker_that_was_starved_fails_nobody),
         TEST(after_a_stall_what_is_overdue_is_spread_and_not_started_at_once),
+        TEST(a_stall_lasts_until_the_task_runs),
         TEST(a_task_that_is_a_little_late_is_no_stall),
     };
     return cmocka_run_group_tests_name("health_checks", tests, NULL, NULL);

@@ -193,6 +193,55 @@ static void a_server_that_does_not_answer_is_cut_off_at_the_timeout(void **state
     raw_close(listener);
 }
 
+/* However impatient the client is with others. */
+static void the_timeout_is_that_of_the_check(void **state)
+{
+    (void)state;
+    int const listener = raw_listen();
+    weir_http_client_options client = WEIR_HTTP_CLIENT_OPTIONS_INIT;
+    client.connect_ms = client.head_ms = client.stall_ms = 100;
+    assert_int_equal(weir_http_client_create(&f.client, f.loop, &client), WEIR_OK);
+    create();
+    start_run();
+    int const fd = raw_accept(listener);
+    until(raw_has(fd, "\r\n\r\n"));
+    advance_ms(999);
+    assert_true(status_now().running);
+    raw_send(fd, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    until(!status_now().running);
+    assert_int_equal(status_now().state, WEIR_HEALTH_UP);
+    raw_close(fd);
+    raw_close(listener);
+}
+
+/* A method that is not safe is not repeated by the client. */
+static void a_kept_connection_that_closes_as_it_is_asked_again_says_nothing(void **state)
+{
+    (void)state;
+    int const listener = raw_listen();
+    options.method = "POST";
+    create();
+    start_run();
+    int fd = raw_accept(listener);
+    until(raw_has(fd, "\r\n\r\n"));
+    raw_send(fd, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    until(!status_now().running);
+    f.got_size = 0;
+    start_run();
+    until(raw_has(fd, "\r\n\r\n"));
+    raw_close(fd);
+    until(!status_now().running);
+    assert_int_equal(status_now().state, WEIR_HEALTH_UP);
+    assert_int_equal(status_now().discarded, 1);
+    start_run(); /* On a new connection it is the target's own doing. */
+    fd = raw_accept(listener);
+    until(raw_has(fd, "\r\n\r\n"));
+    raw_close(fd);
+    until(!status_now().running);
+    assert_int_equal(status_now().state, WEIR_HEALTH_DOWN);
+    raw_close(listener);
+}
+
 static void want_of_descriptors_is_not_the_targets_fault(void **state)
 {
     (void)state;
@@ -328,6 +377,8 @@ int main(void)
         TEST(uses_one_connection_again_and_again),
         TEST(fails_when_nobody_listens),
         TEST(a_server_that_does_not_answer_is_cut_off_at_the_timeout),
+        TEST(the_timeout_is_that_of_the_check),
+        TEST(a_kept_connection_that_closes_as_it_is_asked_again_says_nothing),
         TEST(want_of_descriptors_is_not_the_targets_fault),
         TEST(destroying_the_client_or_the_prober_in_a_run_does_no_harm),
         TEST(refuses_options_out_of_range),

@@ -62,9 +62,9 @@ static void health_schedule_beat(weir_health *health, weir_health_check *check)
     if (weir__health_state(check) == WEIR_HEALTH_DOWN) {
         if (check->plan.expire_ms == 0 || check->expired) {
             if (weir__wheel_holds(&health->wheel, check->place))
-        }
                 weir__wheel_remove(&health->wheel, check->place);
             return; /* Only a beat can change anything. */
+        }
         due_ns = weir__add_ns(check->changed_ns, health_ms(check->plan.expire_ms));
     }
     weir__wheel_set(&health->wheel, check->place, weir__health_ceil_ms(due_ns));
@@ -339,10 +339,10 @@ int weir_health_beat(weir_health *health, weir_health_check *check,
 {
     if (check->start != NULL || result->verdict < WEIR_HEALTH_PASS ||
         result->verdict > WEIR_HEALTH_FAIL)
-    weir_health_state const before = weir__health_state(check);
         return WEIR_EINVAL;
     uint64_t const now_ns = weir__now_ns(&health->env);
     pthread_mutex_lock(&health->lock);
+    weir_health_state const before = weir__health_state(check);
     check->started_ns = weir__health_tick(health, now_ns);
     check->runs++;
     weir__health_judge(health, check, result, WEIR_HEALTH_BY_BEAT);

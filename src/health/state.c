@@ -87,8 +87,6 @@ static void health_stall(weir_health *health)
         weir_health_event const event = {.kind = WEIR_HEALTH_STALLED, .late_ns = late_ns};
         health_add_event(health, NULL, NULL, &event);
     }
-    return health->now_ns;
-}
     health->late_ns = health->in_run ? 0 : late_ns;
     if (health->in_run)
         health->promised_ns = WEIR_NEVER;
@@ -100,6 +98,8 @@ uint64_t weir__health_tick(weir_health *health, uint64_t now_ns)
         health->now_ns = now_ns;
     if (WEIR__UNLIKELY(health->now_ns > weir__add_ns(health->promised_ns, health->stall_ns)))
         health_stall(health);
+    return health->now_ns;
+}
 
 /* ---- Targets and the system ---- */
 
