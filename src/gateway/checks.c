@@ -23,9 +23,6 @@ static void checks_set_flag(weir__member_check *check)
         check->service->checks_owe = true; /* The task tries again. */
     else
         check->flagged = ill;
-    if (result == WEIR_OK && !ill) /* It has recovered: what its calls did before is history. */
-        (void)weir_caller_uneject(check->service->caller, check->member,
-                                  weir_caller_now_ns(check->service->caller));
 }
 
 /* Who has come back by its checks is not kept out for what it did before. One whose checks passed
