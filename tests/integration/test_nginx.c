@@ -13,16 +13,13 @@
 #include <poll.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
-#if defined(__linux__)
-#include <sys/prctl.h>
-#endif
 
 #define UPSTREAMS 3
 #define CLIENTS   2
 #define PATIENCE  2000 /* Looks at /status, with 10 requests before each. */
 
 typedef struct nginx {
-    char prefix[64];
+    char prefix[80];
     uint16_t port;
     pid_t process; /* Its master, which leads its group; 0 = none. */
 } nginx;
@@ -79,19 +76,31 @@ static void nginx_configure(const nginx *server, bool ill)
     assert_int_equal(fclose(out), 0);
 }
 
-/* Whether it serves now; false if it has ended. */
-static bool nginx_wait(const nginx *server)
+static void nginx_kill(nginx *server)
 {
+    if (server->process <= 0)
+        return;
+    (void)kill(-server->process, SIGKILL); /* Its own group: master and workers. */
+    (void)waitpid(server->process, NULL, 0);
+    server->process = 0;
+}
+
+/* Whether it serves now, and not somebody else on its port; if not, its process is gone. */
+static bool nginx_wait(nginx *server)
+{
+    char says[16];
+    (void)snprintf(says, sizeof says, "%u\n", server->port);
     for (int i = 0; i < 10000; i++) {
-        int const fd = peer_connect(server->port);
-        if (fd >= 0) {
-            (void)close(fd);
+        if (peer_ask(server->port, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", &reply) == 200 &&
+            strcmp(reply.body, says) == 0)
             return true;
-        }
-        if (waitpid(server->process, NULL, WNOHANG) == server->process)
+        if (waitpid(server->process, NULL, WNOHANG) == server->process) {
+            server->process = 0;
             return false;
+        }
         (void)poll(NULL, 0, 1);
     }
+    nginx_kill(server);
     return false;
 }
 
@@ -113,24 +122,12 @@ static bool nginx_start(nginx *server)
         _exit(127);
     }
     (void)setpgid(server->process, server->process); /* Whichever is first. */
-    if (server->process > 0 && nginx_wait(server))
-        return true;
-    server->process = 0;
-    return false;
+    return server->process > 0 && nginx_wait(server);
 }
 
 static void nginx_signal_all(const nginx *server, int signal)
 {
     assert_int_equal(kill(-server->process, signal), 0);
-}
-
-static void nginx_kill(nginx *server)
-{
-    if (server->process <= 0)
-        return;
-    (void)kill(-server->process, SIGKILL); /* Its own group: master and workers. */
-    (void)waitpid(server->process, NULL, 0);
-    server->process = 0;
 }
 
 /* Politely, so that the master sees to its workers. */
@@ -182,6 +179,8 @@ static int remove_prefix(const nginx *server)
     static const char *const names[] = {"nginx.conf", "error.log", "pid",   "body",
                                         "proxy",      "fastcgi",   "uwsgi", "scgi"};
     char path[128];
+    if (server->prefix[0] == '\0')
+        return 0; /* It was never made. */
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         (void)snprintf(path, sizeof path, "%s/%s", server->prefix, names[i]);
         (void)remove(path);
@@ -198,12 +197,16 @@ static int setup(void **state)
     if (mkdtemp(f.root) == NULL)
         return -1;
     (void)snprintf(f.config, sizeof f.config, "%s/sidecar.conf", f.root);
+    return 0;
+}
+
+/* Within the test, for what was started before something fails is ended by its teardown alone. */
+static void start_all(void)
+{
     for (int i = 0; i < UPSTREAMS; i++)
-        if (!nginx_start_anywhere(&f.upstreams[i], i))
-            return -1;
+        assert_true(nginx_start_anywhere(&f.upstreams[i], i));
     write_config();
     sidecar_start(&f.sidecar, f.config);
-    return 0;
 }
 
 static int teardown(void **state)
@@ -369,6 +372,7 @@ static void no_client_sees_upstreams_stop_freeze_fail_and_return(void **state)
 {
     (void)state;
     pthread_t threads[CLIENTS];
+    start_all();
     for (int i = 0; i < UPSTREAMS; i++)
         until_member(i, "\"health\":{\"state\":\"up\"");
     for (int i = 0; i < CLIENTS; i++)

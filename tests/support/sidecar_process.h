@@ -4,6 +4,10 @@
 
 #include "support/peer.h"
 
+#if defined(__linux__)
+#include <sys/prctl.h>
+#endif
+
 typedef struct sidecar_process {
     pid_t process; /* 0: none. */
     FILE *out;     /* What it prints. */
@@ -36,6 +40,9 @@ static inline void sidecar_start(sidecar_process *sidecar, const char *file)
         (void)dup2(pipe_ends[1], STDOUT_FILENO);
         (void)dup2(pipe_ends[1], STDERR_FILENO);
         (void)close(pipe_ends[0]);
+#if defined(__linux__)
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* It does not outlive the test. */
+#endif
         (void)execl(sidecar_path(), "sidecar", file, (char *)NULL);
         _exit(127);
     }
