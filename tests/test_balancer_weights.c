@@ -122,6 +122,32 @@ static void least_connections_passes_over_members_that_are_full(void **state)
         done(&held[i]);
 }
 
+static void least_connections_sees_calls_end_that_began_before_an_update(void **state)
+{
+    (void)state;
+    weir_member members[4];
+    weir_pick held[40];
+    create(WEIR_LEAST_CONNECTIONS);
+    number_members(members, 4);
+    update(members, 4);
+    for (int i = 0; i < 40; i++)
+        held[i] = pick(); /* 10 each. */
+    members[0].user = &members[0];
+    update(members, 4);
+    for (int i = 0; i < 4; i++)
+        if (held[i].member->id[0] == '1')
+            done(&held[i]); /* "1" has 9 now, and is before "0" with 10. */
+    for (int i = 0; i < 40; i++)
+        if (held[i].member != NULL && held[i].member->id[0] == '0')
+            done(&held[i]);
+    weir_pick next = pick();
+    assert_string_equal(next.member->id, "0");
+    done(&next);
+    for (int i = 0; i < 40; i++)
+        if (held[i].member != NULL)
+            done(&held[i]);
+}
+
 /* ---- Peak EWMA ---- */
 
 static void call_taking(const char *id, weir_outcome outcome, uint64_t latency_ns)
@@ -152,6 +178,21 @@ static void a_cost_jumps_up_at_once_and_decays_with_time(void **state)
     f.fake.now_ns -= 5 * S; /* A clock that steps back takes nothing off. */
     call_taking("a", WEIR_SUCCESS, 1);
     assert_near((double)stats_of("a").cost_ns, 49.4303e6);
+}
+
+static void peak_ewma_learns_from_calls_that_began_before_an_update(void **state)
+{
+    (void)state;
+    create(WEIR_PEAK_EWMA);
+    SET_WEIGHTS(1, 1);
+    f.fake.now_ns = 1000 * S;
+    weir_pick_options const options = {.sticky = "a"};
+    weir_pick picked;
+    assert_int_equal(weir_balancer_pick(f.balancer, &options, &picked), WEIR_OK);
+    SET_WEIGHTS(2, 1);
+    SET_WEIGHTS(3, 1);
+    assert_int_equal(weir_balancer_done(f.balancer, &picked, WEIR_SUCCESS, 70 * MS), WEIR_OK);
+    assert_int_equal(stats_of("a").cost_ns, 70 * MS);
 }
 
 /* 1 s at least, then twice what it was, at most 30 s. */
@@ -556,6 +597,8 @@ int main(void)
         TEST(turns_go_on_when_weights_change),
         TEST(least_connections_finds_the_least_of_all),
         TEST(least_connections_passes_over_members_that_are_full),
+        TEST(least_connections_sees_calls_end_that_began_before_an_update),
+        TEST(peak_ewma_learns_from_calls_that_began_before_an_update),
         TEST(a_cost_jumps_up_at_once_and_decays_with_time),
         TEST(a_failure_is_charged_as_slow_however_fast_it_was),
         TEST(calls_that_fail_together_are_charged_once),

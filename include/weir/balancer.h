@@ -408,7 +408,7 @@ typedef void (*weir_member_visit_fn)(const weir_member *member, const weir_membe
 /** Visit all members, in the order in which they were given. Takes no lock. */
 WEIR_API void weir_balancer_visit(weir_balancer *balancer, weir_member_visit_fn visit, void *user);
 
-/** Live figures of one member; takes the mutex. WEIR_OK or WEIR_ENOTFOUND. */
+/** Live figures of one member. Takes no lock. WEIR_OK or WEIR_ENOTFOUND. */
 WEIR_API WEIR_MUST_CHECK int weir_balancer_get_stats(weir_balancer *balancer, const char *id,
                                                      weir_member_stats *stats);
 

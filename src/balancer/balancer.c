@@ -382,7 +382,16 @@ static int balancer_release(weir__record *record, weir_outcome outcome)
     return WEIR_EINVAL; /* A copy of the pick had been given back. */
 }
 
-/* For kinds that learn from calls, and for loads that are bounded. */
+/* Who stands for the member now. While our call is counted, no heir of its record is freed. */
+static weir__record *balancer_latest(weir__record *record)
+{
+    for (weir__record *heir; (heir = atomic_load(&record->heir)) != NULL;)
+        record = heir;
+    return record;
+}
+
+/* For kinds that learn from calls, and for loads that are bounded. An elder's calls teach its heir:
+ * that is who picks find. */
 static WEIR__APART int balancer_release_learning(weir_balancer *balancer, weir__record *record,
                                                  uint32_t marks, uint64_t picked_ns,
                                                  weir_outcome outcome, uint64_t latency_ns)
@@ -394,13 +403,14 @@ static WEIR__APART int balancer_release_learning(weir_balancer *balancer, weir__
     weir__reader *const reader = weir__read_begin();
     const weir__table *const table = weir__snapshot_get(&balancer->table);
     const weir__kind *const kind = table->config->kind;
-    uint32_t const index = atomic_load_explicit(&record->index, memory_order_relaxed);
+    weir__record *const latest = balancer_latest(record);
+    uint32_t const index = atomic_load_explicit(&latest->index, memory_order_relaxed);
     uint64_t const now_ns = weir__add_ns(picked_ns, latency_ns);
     if (kind->ended != NULL && (marks & PICK_TIMED) != 0)
-        kind->ended(table->config, record, now_ns, latency_ns, outcome);
+        kind->ended(table->config, latest, now_ns, latency_ns, outcome);
     int const result = balancer_release(record, outcome);
     if (kind->changed != NULL)
-        balancer_tell_changed(table, record, index);
+        balancer_tell_changed(table, latest, index);
     weir__read_end(reader);
     if ((marks & PICK_COUNTED) != 0 && result == WEIR_OK)
         atomic_fetch_sub_explicit(&balancer->in_flight, 1, memory_order_relaxed);
