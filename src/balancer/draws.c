@@ -120,7 +120,6 @@ static inline weir__record *draws_lighter(weir__choice *choice, weir__record *on
 static inline weir__record *draws_lightest(weir__level *level, weir__choice *choice, uint64_t draw,
                                            uint32_t first, draws_burden_fn *burden)
 {
-    uint32_t others[DRAWS_MOST];
     uint32_t const choices = choice->config->options.choices;
     uint32_t const wanted = choices < level->count ? choices : level->count;
     weir__record *best = level->ready[first];
@@ -130,6 +129,7 @@ static inline weir__record *draws_lightest(weir__level *level, weir__choice *cho
         uint32_t const among = weir__below((uint32_t)(weir__mix64(draw) >> 32), level->count - 1);
         return draws_lighter(choice, best, level->ready[among + (among >= first)], burden);
     }
+    uint32_t others[DRAWS_MOST] = {first};
     draws_others(draw, level->count, first, wanted, others);
     for (uint32_t i = 0; i + 1 < wanted; i++)
         best = draws_lighter(choice, best, level->ready[others[i]], burden);

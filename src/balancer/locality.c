@@ -143,7 +143,8 @@ static uint32_t locality_find(const weir__level *level, const locality_plan *pla
 {
     uint32_t node = 1;
     while (node < plan->leaves) {
-        uint64_t const left = atomic_load_explicit(&plan->sums[2 * node], memory_order_relaxed);
+        uint64_t const left =
+            atomic_load_explicit(&plan->sums[(size_t)2 * node], memory_order_relaxed);
         node *= 2;
         if (point >= left) {
             point -= left;

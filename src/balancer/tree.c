@@ -44,8 +44,10 @@ static bool tree_beats(weir__record *one, weir__record *other)
 
 static uint32_t tree_match(const weir__level *level, const tree_plan *plan, uint32_t node)
 {
-    uint32_t const left = atomic_load_explicit(&plan->winners[2 * node], memory_order_relaxed);
-    uint32_t const right = atomic_load_explicit(&plan->winners[2 * node + 1], memory_order_relaxed);
+    uint32_t const left =
+        atomic_load_explicit(&plan->winners[(size_t)2 * node], memory_order_relaxed);
+    uint32_t const right =
+        atomic_load_explicit(&plan->winners[(size_t)2 * node + 1], memory_order_relaxed);
     if (right == TREE_NOBODY)
         return left;
     return tree_beats(level->ready[left], level->ready[right]) ? left : right;

@@ -184,7 +184,7 @@ static int turns_prepare_strides(weir_balancer *balancer, const weir__config *co
         weir__plan_new(&balancer->env, sizeof *plan + level->count * sizeof plan->weights[0]);
     if (plan == NULL)
         return WEIR_ENOMEM;
-    uint64_t most = 0;
+    uint64_t most = 1; /* No share is less. */
     for (uint32_t i = 0; i < level->count; i++)
         most = level->shares[i] > most ? level->shares[i] : most;
     for (uint32_t i = 0; i < level->count; i++) {
