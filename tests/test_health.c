@@ -159,6 +159,24 @@ static void tolerates_failures_for_a_time(void **state)
 
 /* ---- Times ---- */
 
+static void a_tolerated_failure_undoes_passes_all_the_same(void **state)
+{
+    (void)state;
+    f.check.tolerate_ms = 5000;
+    weir_health_check *const check = add("a", &f.probers[0]);
+    run();
+    assert_int_equal(status_of(check).counter, 1);
+    f.probers[0].verdict = WEIR_HEALTH_FAIL;
+    pass_ms(1000);
+    assert_state(check, "unknown");
+    assert_int_equal(status_of(check).counter, 0);
+    f.probers[0].verdict = WEIR_HEALTH_PASS;
+    pass_ms(1000);
+    assert_state(check, "unknown"); /* The first of two in a row. */
+    pass_ms(1000);
+    assert_state(check, "up");
+}
+
 static void runs_at_its_interval_exactly(void **state)
 {
     (void)state;
@@ -449,6 +467,7 @@ int main(void)
         TEST(a_warning_is_a_pass_that_shows),
         TEST(abstaining_counts_neither_way),
         TEST(tolerates_failures_for_a_time),
+        TEST(a_tolerated_failure_undoes_passes_all_the_same),
         TEST(runs_at_its_interval_exactly),
         TEST(is_quick_in_transition_and_slow_when_down),
         TEST(is_slower_without_traffic_if_it_is_told_so),

@@ -230,8 +230,11 @@ static void health_fail(weir_health *health, weir_health_check *check, weir_heal
     weir_health_state const state = weir__health_state(check);
     bool const tolerated =
         health->now_ns - check->failing_ns < check->plan.tolerate_ms * WEIR__NS_PER_MS;
-    if (state != WEIR_HEALTH_DOWN && tolerated)
+    if (state != WEIR_HEALTH_DOWN && tolerated) {
+        if (state == WEIR_HEALTH_UNKNOWN)
+            check->counter = 0; /* Passes to be up come in a row. */
         return;
+    }
     check->counter = 0;
     health_become(health, check, WEIR_HEALTH_DOWN, reason);
     weir__health_expire(health, check);
