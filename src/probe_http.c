@@ -60,7 +60,8 @@ static bool probe_http_options_valid(const weir_probe_http_options *o)
     return o->address != NULL && o->method != NULL && o->target != NULL && o->expect != NULL &&
            o->header_count <= PROBE_HTTP_HEADERS && (o->header_count == 0 || o->headers != NULL) &&
            (o->body == NULL ||
-            (o->body[0] != '\0' && strnlen(o->body, WEIR__SEARCH_MAX + 1) <= WEIR__SEARCH_MAX)) &&
+            (o->body[0] != '\0' && strnlen(o->body, WEIR__SEARCH_MAX + 1) <= WEIR__SEARCH_MAX &&
+             strcmp(o->method, "HEAD") != 0)) &&
            o->body_bytes >= 1 && o->body_bytes <= UINT32_C(1) << 24;
 }
 

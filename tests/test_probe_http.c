@@ -329,6 +329,9 @@ static void refuses_options_out_of_range(void **state)
     REFUSES(header_count, 1);
     REFUSES(header_count, 65);
     REFUSES(struct_size, 1);
+    options.body = "x";
+    REFUSES(method, "HEAD");
+    options.body = NULL;
     options.headers = &split;
     options.header_count = 1;
     refuses();

@@ -241,7 +241,7 @@ typedef struct weir_health_status {
     uint32_t rise, fall;
     uint64_t changed_ns;      /**< When the state changed last; when it was added, at first. */
     uint64_t due_ns;          /**< Next start or, while running, the deadline. WEIR_NEVER = none. */
-    uint64_t latency_ns;      /**< Of the last run that was answered. */
+    uint64_t latency_ns;      /**< Of the last run that was answered by weir_health_done(). */
     weir_health_verdict last; /**< Last verdict; PENDING before the first. */
     int64_t figure;           /**< Last figure. */
     char note[WEIR_HEALTH_NOTE_SIZE]; /**< Last note. */

@@ -40,9 +40,8 @@ typedef struct weir_probe_http_options {
     size_t header_count;             /**< 0..64. */
     const char *expect; /**< Statuses that pass: "200-299,401", 1 to 8 ranges within 200..599. */
     const char *warn;   /**< Statuses that warn, likewise; NULL = none. */
-    const char *body;   /**< Bytes that a passing body has, 1..255; NULL = any body. */
-    uint32_t
-        body_bytes; /**< What is read of a body, 1..16777216; what follows is not waited for. */
+    const char *body; /**< Bytes that a passing body has, 1..255; NULL = any body. Not for HEAD. */
+    uint32_t body_bytes; /**< What is read of a body, 1..16777216; a longer one is cut off. */
 } weir_probe_http_options;
 
 #define WEIR_PROBE_HTTP_OPTIONS_INIT                                                               \
