@@ -159,7 +159,8 @@ typedef struct weir_health_check_options {
     bool first_pass_up; /**< If the very first result is a pass, it is up at once (Envoy). */
     bool critical;      /**< Its failure is that of its target and of the system. */
     bool startup;       /**< Holds back the others of its target until it is up; then done. */
-    const char *const *depends_on; /**< Ids of checks added before; copied. */
+    const char *const *depends_on; /**< Ids of checks added before; copied. Heartbeats come from
+                                        elsewhere: silence counts whatever is down. */
     size_t depends_on_count;       /**< 0..16. */
 } weir_health_check_options;
 

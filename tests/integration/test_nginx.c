@@ -62,17 +62,17 @@ static void nginx_configure(const nginx *server, bool ill)
     (void)snprintf(path, sizeof path, "%s/nginx.conf", server->prefix);
     FILE *const out = fopen(path, "w");
     assert_non_null(out);
-    fprintf(out,
-            "daemon off;\nworker_processes 1;\npid %s/pid;\nerror_log %s/error.log;\n"
-            "events { worker_connections 256; }\n"
-            "http {\n  access_log off;\n  default_type text/plain;\n"
-            "  client_body_temp_path %s/body;\n  proxy_temp_path %s/proxy;\n"
-            "  fastcgi_temp_path %s/fastcgi;\n  uwsgi_temp_path %s/uwsgi;\n"
-            "  scgi_temp_path %s/scgi;\n"
-            "  server {\n    listen 127.0.0.1:%u;\n"
-            "    location / { return %s \"%u\\n\"; }\n  }\n}\n",
-            server->prefix, server->prefix, server->prefix, server->prefix, server->prefix,
-            server->prefix, server->prefix, server->port, ill ? "500" : "200", server->port);
+    (void)fprintf(out,
+                  "daemon off;\nworker_processes 1;\npid %s/pid;\nerror_log %s/error.log;\n"
+                  "events { worker_connections 256; }\n"
+                  "http {\n  access_log off;\n  default_type text/plain;\n"
+                  "  client_body_temp_path %s/body;\n  proxy_temp_path %s/proxy;\n"
+                  "  fastcgi_temp_path %s/fastcgi;\n  uwsgi_temp_path %s/uwsgi;\n"
+                  "  scgi_temp_path %s/scgi;\n"
+                  "  server {\n    listen 127.0.0.1:%u;\n"
+                  "    location / { return %s \"%u\\n\"; }\n  }\n}\n",
+                  server->prefix, server->prefix, server->prefix, server->prefix, server->prefix,
+                  server->prefix, server->prefix, server->port, ill ? "500" : "200", server->port);
     assert_int_equal(fclose(out), 0);
 }
 
@@ -161,15 +161,15 @@ static void write_config(void)
 {
     FILE *const out = fopen(f.config, "w");
     assert_non_null(out);
-    fprintf(out, "proxy 127.0.0.1:0\nadmin 127.0.0.1:0\nservice s\nroute /s\n"
-                 "balance round_robin\n"
-                 "health http /healthz interval=200ms timeout=100ms fast=50ms rise=2 fall=2\n"
-                 "retry attempts=5 base=1ms cap=5ms\n"
-                 "breaker off\n"
-                 "outlier consecutive=5 base=2s max=4s jitter=1ms share=50%%\n"
-                 "timeout 10s\nattempt_timeout 300ms\nconnect_timeout 200ms\n");
+    (void)fprintf(out, "proxy 127.0.0.1:0\nadmin 127.0.0.1:0\nservice s\nroute /s\n"
+                       "balance round_robin\n"
+                       "health http /healthz interval=200ms timeout=100ms fast=50ms rise=2 fall=2\n"
+                       "retry attempts=5 base=1ms cap=5ms\n"
+                       "breaker off\n"
+                       "outlier consecutive=5 base=2s max=4s jitter=1ms share=50%%\n"
+                       "timeout 10s\nattempt_timeout 300ms\nconnect_timeout 200ms\n");
     for (int i = 0; i < UPSTREAMS; i++)
-        fprintf(out, "member m%d 127.0.0.1:%u\n", i, f.upstreams[i].port);
+        (void)fprintf(out, "member m%d 127.0.0.1:%u\n", i, f.upstreams[i].port);
     assert_int_equal(fclose(out), 0);
 }
 
