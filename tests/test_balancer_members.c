@@ -28,8 +28,10 @@ static void a_copy_of_a_pick_cannot_be_given_back_again(void **state)
     SET_WEIGHTS(1);
     weir_pick picked = pick(), copy = picked;
     done(&picked);
-    assert_int_equal(weir_balancer_done(f.balancer, &copy, WEIR_SUCCESS, 1000), WEIR_EINVAL);
+    assert_int_equal(weir_balancer_done(f.balancer, &copy, WEIR_FAILURE, 9000), WEIR_EINVAL);
     assert_int_equal(stats_of("a").in_flight, 0);
+    assert_int_equal(stats_of("a").failures, 0);
+    assert_int_equal(stats_of("a").latency_ns, 1000);
     assert_int_equal(stats_of("a").completed, 1);
 }
 

@@ -549,6 +549,7 @@ static void weights_are_those_that_members_report(void **state)
     create(WEIR_SMOOTH_WEIGHTED);
     SET_WEIGHTS(1, 50, 1, 0);
     f.fake.now_ns = 100 * S;
+    report("d", 1000000, 0, 1); /* Of weight 0: no measure for the others. */
     count_picks(counts, 9); /* Nothing is known: all alike. */
     assert_int_equal(counts[1], 3);
     report("a", 100, 0, 0.5);
@@ -559,6 +560,7 @@ static void weights_are_those_that_members_report(void **state)
     report("a", 100, 0, 0.5);
     report("b", 100, 25, 0.5);
     report("b", 0, 0, 0.9); /* Says nothing. */
+    report("d", 1000000, 0, 1);
     run_task_at(110 * S);
     count_picks(counts, 9000);
     assert_in_range(counts[0], 3999, 4001);

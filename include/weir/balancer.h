@@ -76,9 +76,9 @@ typedef enum weir_balancer_algorithm {
      */
     WEIR_PEAK_EWMA,
     /**
-     * In proportion to the root of throughput / latency, less while calls in flight take longer than
-     * usual: brpc's locality-aware balancing, damped so that shares settle, at 1 / latency^2, and
-     * members that are alike keep alike shares. Weights above 0 make no difference. Costs
+     * In proportion to the root of throughput, over latency; less while calls in flight take longer
+     * than usual: brpc's locality-aware balancing, damped so that shares settle, at 1 / latency^2,
+     * and members that are alike keep alike shares. Weights above 0 make no difference. Costs
      * O(log members).
      */
     WEIR_LOCALITY_AWARE,

@@ -198,8 +198,8 @@ WEIR_API WEIR_MUST_CHECK int weir_caller_set_members(weir_caller *caller,
                                                      uint64_t version);
 
 /**
- * Replace balancer, limiter, breaker, outlier, retry and timeout options while calls go on; states and
- * counts are kept. on_event, user and env stay as created.
+ * Replace balancer, limiter, breaker, outlier, retry and timeout options while calls go on; states
+ * and counts are kept. on_event, user and env stay as created.
  *
  * @return WEIR_OK; WEIR_EINVAL: an option is out of range;
  *         WEIR_ENOMEM: some breakers may have the new options already; ask again.

@@ -71,8 +71,9 @@ typedef const char *(*weir_gateway_variable_fn)(const char *name, void *user);
  *     aperture N                      use only N members a priority
  *     slow_start DURATION [from=10%] [aggression=1]
  *     recovery MEMBERS [hold=10s]     after a total outage, until so many are back
- *     reports on [blackout=10s] [expiry=3m] [update=1s] [penalty=1]      weights out of what members
- *                                     tell in endpoint-load-metrics: TEXT, ORCA's response header
+ *     reports on [blackout=10s] [expiry=3m] [update=1s] [penalty=1]
+ *                                     weights out of what members tell in ORCA's response header,
+ *                                     endpoint-load-metrics, in its TEXT form; or: reports off
  *     outlier [consecutive=5] [gateway=N] [local=N] [deviation=1900] [deviation_hosts=5]
  *             [deviation_calls=100] [failures=85%] [failures_hosts=5] [failures_calls=50]
  *             [slow=PERCENT] [slow_floor=100ms] [slow_hosts=3] [slow_calls=50] [interval=10s]
@@ -97,9 +98,10 @@ typedef const char *(*weir_gateway_variable_fn)(const char *name, void *user);
  *
  * What balances is told in weir_balancer_options, what ejects in weir_outlier_options: 502, 503 and
  * 504 are failures of a gateway, no answer at all is of local origin, 429 and 503 with Retry-After
- * eject nobody. `health` takes the meanings of weir_health_check_options, weir_probe_http_options and
- * weir_probe_tcp_options: a member that its checks find down is picked no more until they find it
- * up, and that also ends an ejection of it. TEXT has no blanks; BYTES may say \r \n \t \s (a space) \0 \\ and \xHH.
+ * eject nobody. `health` takes the meanings of weir_health_check_options, weir_probe_http_options
+ * and weir_probe_tcp_options: a member that its checks find down is picked no more until they find
+ * it up, and that also ends an ejection of it. TEXT has no blanks; BYTES may say \r \n \t \s
+ * (a space) \0 \\ and \xHH.
  *
  * @param out       receives the configuration, which the caller must destroy; NULL on failure.
  * @param variable  NULL = the process environment.
@@ -144,8 +146,9 @@ WEIR_API void weir_gateway_destroy(weir_gateway *gateway);
 
 /**
  * Put another configuration in force. Services and members that stay keep breakers, limits,
- * counts and, where nothing about them has changed, checks; requests in progress end under the service that they began with. The lines before the
- * first service must be as they were: their change needs a new process.
+ * counts and, where nothing about them has changed, checks; requests in progress end under the
+ * service that they began with. The lines before the first service must be as they were: their
+ * change needs a new process.
  *
  * @return WEIR_OK, WEIR_EINVAL (*error says what must not change) or WEIR_ENOMEM: the services of
  *         the old configuration go on, some with options of the new.

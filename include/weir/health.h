@@ -1,6 +1,6 @@
 /**
  * @file weir/health.h
- * Active health checks: ask each target now and then whether it is well, and tell when that changes.
+ * Active health checks: ask each target now and then if it is well, and tell when that changes.
  *
  *      add(id, check) ---> [ wheel of due times ] --- task: run() ---> start(run) ---> your prober
  *                                    ^                                                   |

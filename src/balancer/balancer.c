@@ -425,6 +425,9 @@ int weir_balancer_done(weir_balancer *balancer, weir_pick *pick, weir_outcome ou
         return WEIR_EINVAL;
     pick->member = NULL;
     pick->token = NULL;
+    if (WEIR__UNLIKELY((atomic_load_explicit(&record->calls, memory_order_relaxed) &
+                        WEIR__IN_FLIGHT_MASK) == 0))
+        return WEIR_EINVAL; /* A copy of the pick had been given back. */
     if (WEIR__UNLIKELY(outcome == WEIR_FAILURE || outcome == WEIR_TIMEOUT))
         atomic_fetch_add_explicit(&record->failures, 1, memory_order_relaxed);
     if (outcome != WEIR_IGNORED && outcome != WEIR_CANCELLED)

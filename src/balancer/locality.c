@@ -1,9 +1,9 @@
 /*
  * Locality-aware: a tree of sums of weights, to draw from and to change in O(log members). A
  * member's weight is its speed over its latest window of calls, and less while those in flight are
- * older than its calls use to take. Speed is the root of throughput / latency: were it throughput
- * itself, which follows from the weight, members that are alike would drift apart for ever; with the
- * root, shares settle at 1 / latency^2.
+ * older than its calls use to take. Speed is the root of throughput, over latency: were it the
+ * throughput itself, which follows from the weight, members that are alike would drift apart for
+ * ever; with the root, shares settle at 1 / latency^2.
  */
 #include "balancer/balancer.h"
 

@@ -28,6 +28,8 @@ static weights_reports weights_survey(const weir__config *config, const weir__ro
     weights_reports found = {.mean = 0};
     uint32_t known = 0;
     for (uint32_t i = 0; i < roster->count; i++) {
+        if (roster->records[i]->member.weight == 0)
+            continue; /* It gets no calls, so it is no measure. */
         double const weight = weights_reported(roster->records[i], &config->options, now_ns);
         found.mean += weight;
         known += weight > 0;

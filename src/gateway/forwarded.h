@@ -11,8 +11,8 @@
 /* How many bytes of text weir__forwarded_fill() needs. */
 size_t weir__forwarded_room(const weir_http_request *request);
 /*
- * Theirs without hop-by-hop ones, and ours, into `headers`, which has room for WEIR__FORWARDED_HEADERS
- * more than the request has; returns how many these are.
+ * Theirs without hop-by-hop ones, and ours, into `headers`, which has room for
+ * WEIR__FORWARDED_HEADERS more than the request has; returns how many these are.
  */
 size_t weir__forwarded_fill(weir_http_header *headers, char *text, const weir_http_request *request,
                             const weir_http_exchange *exchange, weir__rng *rng);
