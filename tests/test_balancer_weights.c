@@ -550,7 +550,7 @@ static void weights_are_those_that_members_report(void **state)
     SET_WEIGHTS(1, 50, 1, 0);
     f.fake.now_ns = 100 * S;
     report("d", 1000000, 0, 1); /* Of weight 0: no measure for the others. */
-    count_picks(counts, 9); /* Nothing is known: all alike. */
+    count_picks(counts, 9);     /* Nothing is known: all alike. */
     assert_int_equal(counts[1], 3);
     report("a", 100, 0, 0.5);
     report("b", 100, 25, 0.5);
