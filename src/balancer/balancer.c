@@ -313,6 +313,7 @@ static inline weir__record *balancer_propose(weir_balancer *balancer, const weir
     if (kind->hashed && options->hash == 0)
         return NULL;
     balancer_choice_begin(&choice, table, options, now_ns);
+    /* cppcheck-suppress returnDanglingLifetime ; the record is the roster's */
     return kind->propose(balancer, table->plain, &choice);
 }
 
