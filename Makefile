@@ -37,7 +37,8 @@ SHARED := $(BUILD)/libweir.so.$(VERSION)
 
 programs = $(patsubst %.c,$(BUILD)/%,$(wildcard $(1)))
 UNIT    := $(call programs,tests/test_*.c)
-ROOMS   := $(call programs,tests/base/test_*.c tests/net/test_*.c tests/balancer/test_*.c)
+ROOMS   := $(call programs,tests/base/test_*.c tests/net/test_*.c tests/balancer/test_*.c \
+             tests/store/test_*.c)
 SIMS    := $(call programs,tests/sim/test_*.c)
 SYSTEM  := $(call programs,tests/integration/test_*.c)
 FUZZERS := $(call programs,tests/fuzz/fuzz_*.c)

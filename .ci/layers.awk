@@ -1,6 +1,7 @@
 # The layer rule of the house: which of our headers a file may include. Files are arguments.
 # What the rooms above the modules may include of the public headers, beside their own:
 BEGIN {
+    public["store"] = public["registry"] = public["config"] = "base kv"
     public["http"] = "base address loop"
     public["loop"] = "base address"
     public["caller"] = "base breaker balancer limiter outlier retry"
@@ -14,6 +15,8 @@ function among(word, list) { return index(" " list " ", " " word " ") > 0 }
 
 # The headers that a room may include: its own, base.h, and what the table says.
 function public_ok(room, header) {
+    if (room == "base")
+        return among(header, "base kv")
     if (room == "net")
         return among(header, net)
     return header == "base" || (room != "base" && (header == room || among(header, public[room])))
@@ -32,7 +35,7 @@ function allowed(file, name,    room, header, ours) {
     if (file ~ /^include\//) {
         room = file
         gsub(/^include\/weir\/|[.]h$/, "", room)
-        return ours && (room == "weir" || (room == "base" ? 0 : public_ok(room, header)))
+        return ours && (room == "weir" || (room == "base" ? 0 : public_ok(room == "kv" ? "base" : room, header)))
     }
     if (file ~ /^src\//) {
         room = substr(file, 5)

@@ -51,23 +51,26 @@ WEIR_BEGIN_DECLS
 /** Results of fallible functions: WEIR_OK, or one negative reason. */
 typedef enum weir_error {
     WEIR_OK = 0,
-    WEIR_EINVAL = -1,     /**< An argument or option is out of its documented range. */
-    WEIR_ENOMEM = -2,     /**< The allocator returned NULL; nothing was changed. */
-    WEIR_ESYSTEM = -3,    /**< A system call failed; errno says how. */
-    WEIR_EOPEN = -4,      /**< Refused: the circuit is open. */
-    WEIR_ELIMITED = -5,   /**< Refused: over the rate; it would pass later. */
-    WEIR_ENEVER = -6,     /**< Refused: the cost exceeds the burst; it can never pass. */
-    WEIR_EEMPTY = -7,     /**< There is no member at all. */
-    WEIR_EDOWN = -8,      /**< There are members, and none may be used now. */
-    WEIR_ESATURATED = -9, /**< Members are well, and each is at its limit of calls in flight. */
-    WEIR_EDEADLINE = -10, /**< The deadline has passed, or would before the work could start. */
-    WEIR_ESTALE = -11,    /**< Older than what is already in force; ignored. */
-    WEIR_ENOTFOUND = -12, /**< No such thing under that name or id. */
-    WEIR_EPROTOCOL = -13, /**< The peer, or a text, breaks its format. */
-    WEIR_ETOOLARGE = -14, /**< Well formed, and over a configured limit of size. */
-    WEIR_ECLOSED = -15,   /**< The connection or the object is closed or closing. */
-    WEIR_EBUSY = -16,     /**< Not now: a previous use of the same object is not over. */
-    WEIR_EFAILED = -17,   /**< The call was made, and did not succeed. */
+    WEIR_EINVAL = -1,      /**< An argument or option is out of its documented range. */
+    WEIR_ENOMEM = -2,      /**< The allocator returned NULL; nothing was changed. */
+    WEIR_ESYSTEM = -3,     /**< A system call failed; errno says how. */
+    WEIR_EOPEN = -4,       /**< Refused: the circuit is open. */
+    WEIR_ELIMITED = -5,    /**< Refused: over the rate; it would pass later. */
+    WEIR_ENEVER = -6,      /**< Refused: the cost exceeds the burst; it can never pass. */
+    WEIR_EEMPTY = -7,      /**< There is no member at all. */
+    WEIR_EDOWN = -8,       /**< There are members, and none may be used now. */
+    WEIR_ESATURATED = -9,  /**< Members are well, and each is at its limit of calls in flight. */
+    WEIR_EDEADLINE = -10,  /**< The deadline has passed, or would before the work could start. */
+    WEIR_ESTALE = -11,     /**< Older than what is already in force; ignored. */
+    WEIR_ENOTFOUND = -12,  /**< No such thing under that name or id. */
+    WEIR_EPROTOCOL = -13,  /**< The peer, or a text, breaks its format. */
+    WEIR_ETOOLARGE = -14,  /**< Well formed, and over a configured limit of size. */
+    WEIR_ECLOSED = -15,    /**< The connection or the object is closed or closing. */
+    WEIR_EBUSY = -16,      /**< Not now: a previous use of the same object is not over. */
+    WEIR_EFAILED = -17,    /**< The call was made, and did not succeed. */
+    WEIR_ECOMPACTED = -18, /**< That revision is forgotten; read again from a newer one. */
+    WEIR_ECORRUPT = -19,   /**< What was stored is damaged; nothing was changed. */
+    WEIR_EREADONLY = -20,  /**< A write failed before; no more are accepted. */
 } weir_error;
 
 /** How a guarded call ended. */

@@ -13,6 +13,7 @@
 #include <weir/gateway.h>
 #include <weir/health.h>
 #include <weir/http.h>
+#include <weir/kv.h>
 #include <weir/limiter.h>
 #include <weir/loop.h>
 #include <weir/outlier.h>
@@ -20,5 +21,6 @@
 #include <weir/probe_tcp.h>
 #include <weir/retry.h>
 #include <weir/sim.h>
+#include <weir/store.h>
 
 #endif

@@ -151,6 +151,9 @@ const char *weir_strerror(int code)
     case WEIR_ECLOSED: return "closed";
     case WEIR_EBUSY: return "busy";
     case WEIR_EFAILED: return "call failed";
+    case WEIR_ECOMPACTED: return "revision compacted";
+    case WEIR_ECORRUPT: return "stored data is corrupt";
+    case WEIR_EREADONLY: return "read-only after a failed write";
     }
     return "unknown error";
 }
