@@ -130,11 +130,6 @@ typedef enum weir_member_flag {
     WEIR_MEMBER_DOWN = 1 << 5,        /**< Marked by hand: weir_balancer_mark_down(). */
 } weir_member_flag;
 
-typedef struct weir_label {
-    const char *key;
-    const char *value;
-} weir_label;
-
 /** A member, as given to update and as lent by pick. Strings are copied; NULL reads as "". */
 typedef struct weir_member {
     const char *id;           /**< Stable and unique; not empty. */

@@ -119,6 +119,12 @@ typedef struct weir_task {
     void *self; /**< Borrowed: outlives the task. */
 } weir_task;
 
+/** A piece of metadata: who reads it says what NULL means. */
+typedef struct weir_label {
+    const char *key;
+    const char *value;
+} weir_label;
+
 /** Static English text for a result code. Never NULL; never freed. Any thread. */
 WEIR_API const char *weir_strerror(int code);
 

@@ -34,7 +34,7 @@ static struct {
     pthread_mutex_t lock; /* Guards the list. */
     weir__reader *readers;
     _Atomic uint64_t strays; /* Stray threads within a section. */
-} registry = {.once = PTHREAD_ONCE_INIT, .lock = PTHREAD_MUTEX_INITIALIZER};
+} snapshot_registry = {.once = PTHREAD_ONCE_INIT, .lock = PTHREAD_MUTEX_INITIALIZER};
 
 static bool snapshot_membarrier(int command)
 {
@@ -46,69 +46,71 @@ static bool snapshot_membarrier(int command)
 #endif
 }
 
-static void registry_remove(void *reader)
+static void snapshot_registry_remove(void *reader)
 {
     weir__reader *const self = reader;
-    pthread_mutex_lock(&registry.lock);
-    weir__reader **link = &registry.readers;
+    pthread_mutex_lock(&snapshot_registry.lock);
+    weir__reader **link = &snapshot_registry.readers;
     while (*link != NULL && *link != self)
         link = &(*link)->next;
     if (*link != NULL)
         *link = self->next;
-    pthread_mutex_unlock(&registry.lock);
+    pthread_mutex_unlock(&snapshot_registry.lock);
     self->state = WEIR__READER_NEW;
 }
 
-static void registry_before_fork(void)
+static void snapshot_registry_before_fork(void)
 {
-    pthread_mutex_lock(&registry.lock);
+    pthread_mutex_lock(&snapshot_registry.lock);
 }
 
-static void registry_after_fork_in_parent(void)
+static void snapshot_registry_after_fork_in_parent(void)
 {
-    pthread_mutex_unlock(&registry.lock);
+    pthread_mutex_unlock(&snapshot_registry.lock);
 }
 
 /* Only this thread went along; the stacks of the others, and their readers, will be reused. */
-static void registry_after_fork_in_child(void)
+static void snapshot_registry_after_fork_in_child(void)
 {
     weir__reader *const self = &weir__reader_self;
-    registry.readers = self->state == WEIR__READER_LISTED ? self : NULL;
+    snapshot_registry.readers = self->state == WEIR__READER_LISTED ? self : NULL;
     self->next = NULL;
-    atomic_store(&registry.strays, self->state == WEIR__READER_STRAY && self->depth > 0 ? 1 : 0);
-    pthread_mutex_unlock(&registry.lock);
+    atomic_store(&snapshot_registry.strays,
+                 self->state == WEIR__READER_STRAY && self->depth > 0 ? 1 : 0);
+    pthread_mutex_unlock(&snapshot_registry.lock);
 }
 
-static void registry_start(void)
+static void snapshot_registry_start(void)
 {
-    registry.has_key = pthread_key_create(&registry.key, registry_remove) == 0 &&
-                       pthread_atfork(registry_before_fork, registry_after_fork_in_parent,
-                                      registry_after_fork_in_child) == 0;
+    snapshot_registry.has_key =
+        pthread_key_create(&snapshot_registry.key, snapshot_registry_remove) == 0 &&
+        pthread_atfork(snapshot_registry_before_fork, snapshot_registry_after_fork_in_parent,
+                       snapshot_registry_after_fork_in_child) == 0;
     atomic_store(&weir__reader_fences, !snapshot_membarrier(SNAPSHOT_REGISTER_EXPEDITED));
 }
 
-static void registry_add(weir__reader *self)
+static void snapshot_registry_add(weir__reader *self)
 {
-    pthread_once(&registry.once, registry_start);
-    if (!registry.has_key || pthread_setspecific(registry.key, self) != 0) {
+    pthread_once(&snapshot_registry.once, snapshot_registry_start);
+    if (!snapshot_registry.has_key || pthread_setspecific(snapshot_registry.key, self) != 0) {
         self->state = WEIR__READER_STRAY;
         return;
     }
-    pthread_mutex_lock(&registry.lock);
-    self->next = registry.readers;
-    registry.readers = self;
-    pthread_mutex_unlock(&registry.lock);
+    pthread_mutex_lock(&snapshot_registry.lock);
+    self->next = snapshot_registry.readers;
+    snapshot_registry.readers = self;
+    pthread_mutex_unlock(&snapshot_registry.lock);
     self->state = WEIR__READER_LISTED;
 }
 
 void weir__read_begin_slow(weir__reader *self)
 {
     if (self->state == WEIR__READER_NEW)
-        registry_add(self);
+        snapshot_registry_add(self);
     if (self->depth++ > 0)
         return;
     if (self->state == WEIR__READER_STRAY)
-        atomic_fetch_add(&registry.strays, 1);
+        atomic_fetch_add(&snapshot_registry.strays, 1);
     else
         atomic_store(&self->epoch, atomic_load(&weir__epoch));
 }
@@ -118,7 +120,7 @@ void weir__read_end_slow(weir__reader *self)
     if (--self->depth > 0)
         return;
     if (self->state == WEIR__READER_STRAY)
-        atomic_fetch_sub(&registry.strays, 1);
+        atomic_fetch_sub(&snapshot_registry.strays, 1);
     else
         atomic_store_explicit(&self->epoch, 0, memory_order_release);
 }
@@ -134,21 +136,21 @@ uint64_t weir__grace_mark(void)
  */
 uint64_t weir__grace_horizon(void)
 {
-    pthread_once(&registry.once, registry_start);
+    pthread_once(&snapshot_registry.once, snapshot_registry_start);
     if (!atomic_load(&weir__reader_fences) && !snapshot_membarrier(SNAPSHOT_EXPEDITED)) {
         /* A sandbox has taken it away since. By the next call, who began unfenced has fenced. */
         atomic_store(&weir__reader_fences, true);
         return 0;
     }
     uint64_t horizon = UINT64_MAX;
-    pthread_mutex_lock(&registry.lock);
-    for (weir__reader *reader = registry.readers; reader != NULL; reader = reader->next) {
+    pthread_mutex_lock(&snapshot_registry.lock);
+    for (weir__reader *reader = snapshot_registry.readers; reader != NULL; reader = reader->next) {
         uint64_t const epoch = atomic_load(&reader->epoch);
         if (epoch != 0 && epoch < horizon)
             horizon = epoch;
     }
-    pthread_mutex_unlock(&registry.lock);
-    return atomic_load(&registry.strays) == 0 ? horizon : 0;
+    pthread_mutex_unlock(&snapshot_registry.lock);
+    return atomic_load(&snapshot_registry.strays) == 0 ? horizon : 0;
 }
 
 void weir__snapshot_init(weir__snapshot *snapshot,
