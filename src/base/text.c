@@ -95,11 +95,7 @@ void weir__text_format(weir__text *text, const char *format, ...)
     va_end(again);
 }
 
-/*
- * Length of the UTF-8 sequence at p (Unicode 15, table 3-7), or 0 if it is none. Then *bad is the
- * length of its maximal subpart, which one U+FFFD stands for.
- */
-static size_t text_utf8(const unsigned char *p, size_t left, size_t *bad)
+size_t weir__text_utf8(const unsigned char *p, size_t left, size_t *bad)
 {
     size_t size = 0;
     unsigned char low = 0x80;
@@ -152,7 +148,7 @@ void weir__text_json(weir__text *text, const char *str, size_t size)
     weir__text_str(text, "\"");
     for (size_t i = 0; i < size;) {
         size_t bad = 0;
-        size_t const length = text_utf8((const unsigned char *)str + i, size - i, &bad);
+        size_t const length = weir__text_utf8((const unsigned char *)str + i, size - i, &bad);
         if (length == 1)
             text_json_ascii(text, str[i]);
         else if (length > 1)

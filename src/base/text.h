@@ -30,6 +30,11 @@ void weir__text_u64(weir__text *text, uint64_t value); /* Decimal. */
 void weir__text_format(weir__text *text, const char *format, ...) WEIR__PRINTF(2, 3);
 /* A JSON string with its quotes (RFC 8259); bytes that are not UTF-8 become U+FFFD. */
 void weir__text_json(weir__text *text, const char *str, size_t size);
+/*
+ * Length of the UTF-8 sequence at p (Unicode 15, table 3-7), of `left` bytes, or 0 if it is none.
+ * Then *bad is the length of its maximal subpart, which one U+FFFD stands for.
+ */
+size_t weir__text_utf8(const unsigned char *p, size_t left, size_t *bad);
 /* A Prometheus label value without quotes: backslash, quote and line feed escaped. */
 void weir__text_label(weir__text *text, const char *str, size_t size);
 
