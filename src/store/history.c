@@ -1,0 +1,267 @@
+#include "base/snapshot.h"
+#include "store/store.h"
+
+#include <string.h>
+
+#define HISTORY_FIRST_CAPACITY 64
+#define HISTORY_WASTE          256 /* So many retirements pay for a look at the readers. */
+
+/* ---- The ring ---- */
+
+static weir__kv_version **history_slot(const weir_store *store, uint64_t place)
+{
+    return &store->history.ring[place & (store->history.capacity - 1)];
+}
+
+uint64_t weir__history_end(const weir_store *store)
+{
+    return store->history.first + store->history.count;
+}
+
+weir__kv_version *weir__history_at(const weir_store *store, uint64_t place)
+{
+    return *history_slot(store, place);
+}
+
+int weir__history_reserve(weir_store *store)
+{
+    weir__history *const history = &store->history;
+    size_t const size = history->capacity * sizeof(weir__kv_version *);
+    if (history->count < history->capacity)
+        return WEIR_OK;
+    size_t const capacity = history->capacity == 0 ? HISTORY_FIRST_CAPACITY : 2 * history->capacity;
+    weir__kv_version **const ring = weir__alloc(&store->env, capacity * sizeof(weir__kv_version *));
+    if (ring == NULL)
+        return WEIR_ENOMEM;
+    for (uint64_t place = history->first; place != weir__history_end(store); place++)
+        ring[place & (capacity - 1)] = *history_slot(store, place);
+    weir__free(&store->env, history->ring, size);
+    weir__store_count(&store->bytes, capacity * sizeof(weir__kv_version *), size);
+    history->ring = ring;
+    history->capacity = capacity;
+    return WEIR_OK;
+}
+
+void weir__history_add(weir_store *store, weir__kv_version *version)
+{
+    *history_slot(store, weir__history_end(store)) = version;
+    store->history.count++;
+}
+
+weir__kv_version *weir__history_take_last(weir_store *store)
+{
+    store->history.count--;
+    return *history_slot(store, weir__history_end(store));
+}
+
+uint64_t weir__history_find(const weir_store *store, uint64_t revision)
+{
+    uint64_t low = store->history.first, high = weir__history_end(store);
+    while (low < high) {
+        uint64_t const middle = low + (high - low) / 2;
+        if (weir__history_at(store, middle)->mod_revision < revision)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* ---- Forgetting ---- */
+
+/* What it replaced can be read no more; nor, if it is a deletion and the last word, the key. */
+static void history_drop_first(weir_store *store)
+{
+    weir__kv_version *const version = weir__history_at(store, store->history.first);
+    weir__kv_key *const key = version->link.key;
+    store->history.first++;
+    store->history.count--;
+    if (version->older != NULL)
+        weir__store_retire(store, version->older);
+    if (version->version == 0 &&
+        atomic_load_explicit(&key->newest, memory_order_relaxed) == version)
+        weir__store_bury(store, key);
+}
+
+void weir__history_forget(weir_store *store, uint64_t revision)
+{
+    if (revision > atomic_load_explicit(&store->compacted, memory_order_relaxed))
+        atomic_store(&store->compacted, revision); /* Before anything is retired: see read.c. */
+    if (revision > store->watchable)
+        store->watchable = revision;
+    if (store->snapshot.revision != 0 && store->snapshot.revision < revision)
+        revision = store->snapshot.revision; /* It is still being read. */
+    while (store->history.count > 0 &&
+           weir__history_at(store, store->history.first)->mod_revision < revision)
+        history_drop_first(store);
+}
+
+/* The oldest change that may stay begins what is kept; its revision stays whole. */
+void weir__history_trim(weir_store *store)
+{
+    uint64_t const committed = store->committed_place - store->history.first;
+    if (committed > store->options.history)
+        weir__history_forget(
+            store,
+            weir__history_at(store, store->committed_place - store->options.history)->mod_revision);
+}
+
+/* ---- Freeing ---- */
+
+void weir__store_bury(weir_store *store, weir__kv_key *key)
+{
+    if (key->dying)
+        return;
+    key->dying = true;
+    key->next_dead = store->dead;
+    store->dead = key;
+    store->retirements++;
+}
+
+void weir__store_retire(weir_store *store, weir__kv_version *version)
+{
+    version->link.next = store->retired;
+    store->retired = version;
+    store->retirements++;
+}
+
+static void history_free_versions(weir_store *store, weir__kv_version *version)
+{
+    while (version != NULL) {
+        weir__kv_version *const next = version->link.next;
+        size_t const size = weir__kv_version_size(version);
+        weir__free(&store->env, version, size);
+        weir__store_count(&store->bytes, 0, size);
+        weir__store_count(&store->version_count, 0, 1);
+        version = next;
+    }
+}
+
+static void history_free_keys(weir_store *store, weir__kv_key *key)
+{
+    while (key != NULL) {
+        weir__kv_key *const next = key->next_dead;
+        size_t const size = weir__kv_key_size(key);
+        weir__free(&store->env, key, size);
+        weir__store_count(&store->bytes, 0, size);
+        key = next;
+    }
+}
+
+static void history_empty_limbo(weir_store *store)
+{
+    history_free_versions(store, store->limbo.versions);
+    history_free_keys(store, store->limbo.keys);
+    while (store->limbo.nodes != NULL) {
+        weir__index_node *const node = store->limbo.nodes;
+        store->limbo.nodes = node->next;
+        weir__index_free_node(&store->index, node);
+    }
+    store->limbo = (weir__limbo){NULL, NULL, NULL, 0};
+}
+
+static void history_fill_limbo(weir_store *store)
+{
+    if (store->retired == NULL && store->index.retired == NULL && store->index.retired_keys == NULL)
+        return;
+    store->limbo = (weir__limbo){.versions = store->retired,
+                                 .keys = store->index.retired_keys,
+                                 .nodes = store->index.retired,
+                                 .mark = weir__grace_mark()};
+    store->retired = NULL;
+    store->index.retired = NULL;
+    store->index.retired_keys = NULL;
+}
+
+/* Unless it came back to life meanwhile; then its next deletion buries it again. */
+static bool history_is_over(const weir_store *store, const weir__kv_key *key)
+{
+    const weir__kv_version *const newest = atomic_load_explicit(&key->newest, memory_order_relaxed);
+    return newest == NULL ||
+           (newest->version == 0 &&
+            (store->history.count == 0 ||
+             newest->mod_revision < weir__history_at(store, store->history.first)->mod_revision));
+}
+
+/* Readers that could still want them, for an old revision, are gone. */
+static void history_remove_dying(weir_store *store)
+{
+    while (store->dying != NULL) {
+        weir__kv_key *const key = store->dying;
+        store->dying = key->next_dead;
+        key->dying = false;
+        if (!history_is_over(store, key))
+            continue;
+        weir__kv_version *const newest = atomic_load_explicit(&key->newest, memory_order_relaxed);
+        if (weir__index_remove(&store->index, key) != WEIR_OK)
+            weir__store_bury(store, key); /* Another time. */
+        else if (newest != NULL)
+            weir__store_retire(store, newest);
+    }
+}
+
+bool weir__store_has_waste(const weir_store *store)
+{
+    return store->dead != NULL || store->dying != NULL || store->limbo.mark != 0 ||
+           store->retired != NULL || store->index.retired != NULL;
+}
+
+void weir__store_sweep(weir_store *store, bool now)
+{
+    if (store->retirements < HISTORY_WASTE && !now)
+        return;
+    store->retirements = 0;
+    uint64_t const horizon = weir__grace_horizon();
+    if (store->dying != NULL && store->dying_mark <= horizon)
+        history_remove_dying(store);
+    if (store->limbo.mark != 0 && store->limbo.mark <= horizon)
+        history_empty_limbo(store);
+    if (store->limbo.mark == 0)
+        history_fill_limbo(store);
+    if (store->dying == NULL && store->dead != NULL) {
+        store->dying = store->dead;
+        store->dead = NULL;
+        store->dying_mark = weir__grace_mark();
+    }
+}
+
+static void history_free_version(weir_store *store, weir__kv_version *version)
+{
+    if (version == NULL)
+        return;
+    version->link.next = NULL;
+    history_free_versions(store, version);
+}
+
+/* What a version replaced is gone already, unless the version is in the history. */
+static void history_free_living(weir_store *store)
+{
+    uint64_t const kept = store->history.count == 0
+                              ? UINT64_MAX
+                              : weir__history_at(store, store->history.first)->mod_revision;
+    weir__index_cursor cursor;
+    weir__kv_key *key = weir__index_seek(&store->index, (weir_bytes){"", 1}, &cursor);
+    for (; key != NULL; key = weir__index_next(&cursor)) {
+        weir__kv_version *const newest = atomic_load_explicit(&key->newest, memory_order_relaxed);
+        if (newest != NULL && newest->mod_revision < kept)
+            history_free_version(store, newest);
+    }
+    for (uint64_t place = store->history.first; place != weir__history_end(store); place++) {
+        weir__kv_version *const older = weir__history_at(store, place)->older;
+        if (older != NULL && older->mod_revision < kept)
+            history_free_version(store, older);
+    }
+    while (store->history.count > 0)
+        history_free_version(store, weir__history_take_last(store));
+}
+
+void weir__store_free_all(weir_store *store)
+{
+    history_free_living(store);
+    weir__free(&store->env, store->history.ring,
+               store->history.capacity * sizeof(weir__kv_version *));
+    history_free_versions(store, store->retired);
+    history_empty_limbo(store);
+    weir__index_free(&store->index);
+    history_free_keys(store, store->index.retired_keys);
+}
