@@ -173,30 +173,41 @@ static void history_fill_limbo(weir_store *store)
     store->index.retired_keys = NULL;
 }
 
-/* Unless it came back to life meanwhile; then its next deletion buries it again. */
-static bool history_is_over(const weir_store *store, const weir__kv_key *key)
+/* What is forgotten is older than this. */
+static uint64_t history_begin(const weir_store *store)
 {
-    const weir__kv_version *const newest = atomic_load_explicit(&key->newest, memory_order_relaxed);
-    return newest == NULL ||
-           (newest->version == 0 &&
-            (store->history.count == 0 ||
-             newest->mod_revision < weir__history_at(store, store->history.first)->mod_revision));
+    return store->history.count == 0 ? store->pending + 1
+                                     : weir__history_at(store, store->history.first)->mod_revision;
 }
 
-/* Readers that could still want them, for an old revision, are gone. */
+/* Whether it was deleted, and that forgotten, before `revision`. */
+static bool history_is_over(const weir__kv_key *key, uint64_t revision)
+{
+    const weir__kv_version *const newest = atomic_load_explicit(&key->newest, memory_order_relaxed);
+    return newest == NULL || (newest->version == 0 && newest->mod_revision < revision);
+}
+
+static void history_remove(weir_store *store, weir__kv_key *key)
+{
+    weir__kv_version *const newest = atomic_load_explicit(&key->newest, memory_order_relaxed);
+    if (weir__index_remove(&store->index, key) != WEIR_OK)
+        weir__store_bury(store, key); /* Another time. */
+    else if (newest != NULL)
+        weir__store_retire(store, newest);
+}
+
+/* Readers that could still want them, for an old revision, are gone; but if a key came back to life
+ * and was deleted again, not those that could want it from then. */
 static void history_remove_dying(weir_store *store)
 {
     while (store->dying != NULL) {
         weir__kv_key *const key = store->dying;
         store->dying = key->next_dead;
         key->dying = false;
-        if (!history_is_over(store, key))
-            continue;
-        weir__kv_version *const newest = atomic_load_explicit(&key->newest, memory_order_relaxed);
-        if (weir__index_remove(&store->index, key) != WEIR_OK)
-            weir__store_bury(store, key); /* Another time. */
-        else if (newest != NULL)
-            weir__store_retire(store, newest);
+        if (history_is_over(key, store->dying_before))
+            history_remove(store, key);
+        else if (history_is_over(key, history_begin(store)))
+            weir__store_bury(store, key);
     }
 }
 
@@ -221,6 +232,7 @@ void weir__store_sweep(weir_store *store, bool now)
     if (store->dying == NULL && store->dead != NULL) {
         store->dying = store->dead;
         store->dead = NULL;
+        store->dying_before = history_begin(store);
         store->dying_mark = weir__grace_mark();
     }
 }

@@ -20,8 +20,9 @@ static int store_check(const weir_store_options *options)
 static int store_load(weir_store_options *options, weir_env *env, const weir_store_options *from)
 {
     *options = (weir_store_options)WEIR_STORE_OPTIONS_INIT;
-    int result =
-        weir__options_load(options, sizeof *options, from, from == NULL ? 0 : from->struct_size);
+    int result = WEIR_OK;
+    if (from != NULL)
+        result = weir__options_load(options, sizeof *options, from, from->struct_size);
     if (result == WEIR_OK)
         result = store_check(options);
     return result == WEIR_OK ? weir__env_load(env, options->env) : result;

@@ -32,12 +32,12 @@ int weir__read_pairs(weir_store *store, const weir_kv_range *range, uint64_t new
     return WEIR_OK;
 }
 
-/* Which revision is read. Within a read section: what is retired later than `compacted` was looked
- * at is not freed meanwhile. */
+/* Which revision is read. Within a read section: what is retired after `compacted` was looked at is
+ * not freed meanwhile, and what is committed then is not older. */
 static int read_revision(weir_store *store, uint64_t wanted, uint64_t *revision)
 {
-    uint64_t const committed = atomic_load(&store->committed);
     uint64_t const compacted = atomic_load(&store->compacted);
+    uint64_t const committed = atomic_load(&store->committed);
     *revision = wanted != 0 ? wanted : committed;
     if (*revision > committed)
         return WEIR_EINVAL;
@@ -47,32 +47,47 @@ static int read_revision(weir_store *store, uint64_t wanted, uint64_t *revision)
     return WEIR_ECOMPACTED;
 }
 
+/* What a read looks for, and what it has found. */
+typedef struct read_state {
+    const weir_kv_range *range;
+    uint64_t revision;
+    weir_store_visit_fn visit;
+    void *user;
+    uint64_t found;
+    bool enough;
+} read_state;
+
+static void read_key(read_state *state, const weir__kv_key *key)
+{
+    const weir__kv_version *const version = weir__kv_version_at(key, state->revision);
+    if (version == NULL)
+        return;
+    state->found++;
+    if (state->enough)
+        return;
+    weir_kv_pair pair = weir__kv_pair_of(key, version);
+    if (state->range->keys_only)
+        pair.value = (weir_bytes){NULL, 0};
+    state->enough = !state->visit(&pair, state->user) || state->found == state->range->limit;
+}
+
 /* A key that leaves the index while a section lasts was deleted before any revision that may be
  * read in it, or leaves only after it: see weir__store_sweep(). */
-static void read_keys(const weir_store *store, const weir_kv_range *range, uint64_t revision,
-                      weir_store_visit_fn visit, void *user, uint64_t *total)
+static void read_keys(const weir_store *store, read_state *state, bool count)
 {
+    const weir_kv_keys *const keys = &state->range->keys;
     weir__index_cursor cursor;
-    uint64_t found = 0;
-    bool more = visit != NULL;
-    weir__kv_key *key = weir__index_seek(&store->index, range->keys.key, &cursor);
-    for (; key != NULL && weir__kv_keys_hold(&range->keys, weir__kv_key_bytes(key));
-         key = weir__index_next(&cursor)) {
-        const weir__kv_version *const version = weir__kv_version_at(key, revision);
-        if (version == NULL)
-            continue;
-        found++;
-        if (more) {
-            weir_kv_pair pair = weir__kv_pair_of(key, version);
-            if (range->keys_only)
-                pair.value = (weir_bytes){NULL, 0};
-            more = visit(&pair, user) && found != range->limit;
-        }
-        if (!more && total == NULL)
-            break;
+    if (keys->end.size == 0) {
+        const weir__kv_key *const key = weir__index_find(&store->index, keys->key);
+        if (key != NULL)
+            read_key(state, key);
+        return;
     }
-    if (total != NULL)
-        *total = found;
+    weir__kv_key *key = weir__index_seek(&store->index, keys->key, &cursor);
+    for (; key != NULL && weir__kv_keys_hold(keys, weir__kv_key_bytes(key)) &&
+           (count || !state->enough);
+         key = weir__index_next(&cursor))
+        read_key(state, key);
 }
 
 int weir_store_read(weir_store *store, const weir_kv_range *range, weir_store_visit_fn visit,
@@ -85,9 +100,12 @@ int weir_store_read(weir_store *store, const weir_kv_range *range, weir_store_vi
     int const result = read_revision(store, range->revision, &at);
     if (revision != NULL)
         *revision = at;
+    read_state state = {range, at, visit, user, 0, visit == NULL};
     if (result == WEIR_OK)
-        read_keys(store, range, at, visit, user, total);
+        read_keys(store, &state, total != NULL);
     weir__read_end(reader);
+    if (total != NULL)
+        *total = state.found;
     return result;
 }
 

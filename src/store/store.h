@@ -89,11 +89,11 @@ struct weir_store {
     uint64_t watchable;         /* The oldest revision that can be watched from. */
 
     weir__history history;
-    uint64_t committed_place; /* In it: before are committed changes. */
-    weir__kv_key *dead;       /* Soon to leave the index. */
-    weir__kv_key *dying;      /* To leave it once no reader is older than dying_mark. */
-    uint64_t dying_mark;
-    weir__kv_version *retired; /* As index.retired, and retired_keys. */
+    uint64_t committed_place;          /* In it: before are committed changes. */
+    weir__kv_key *dead;                /* Soon to leave the index. */
+    weir__kv_key *dying;               /* To leave it once no reader is older than dying_mark. */
+    uint64_t dying_mark, dying_before; /* Their deletions were forgotten by then. */
+    weir__kv_version *retired;         /* As index.retired, and retired_keys. */
     weir__limbo limbo;
     size_t retirements; /* Since the last look whether readers are gone. */
 

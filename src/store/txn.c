@@ -131,7 +131,8 @@ static int txn_put(weir_store *store, const weir_kv_op *op, bool wanted)
         return WEIR_ENOTFOUND;
     if (wanted && txn_note(store, true, weir__index_find(&store->index, key)) != WEIR_OK)
         return WEIR_ENOMEM;
-    weir__codec_put(&store->record, key, op->value, op->lease);
+    if (store->log != NULL)
+        weir__codec_put(&store->record, key, op->value, op->lease);
     return weir__space_put(store, key, op->value, op->lease);
 }
 
@@ -145,7 +146,8 @@ static int txn_delete(weir_store *store, const weir_kv_op *op, bool wanted)
             result = weir__space_delete(store, key);
         if (result != WEIR_OK)
             return result;
-        weir__codec_delete(&store->record, weir__kv_key_bytes(key));
+        if (store->log != NULL)
+            weir__codec_delete(&store->record, weir__kv_key_bytes(key));
     }
     return WEIR_OK;
 }

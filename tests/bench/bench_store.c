@@ -1,0 +1,87 @@
+/* The store in memory: puts of keys that are there and of new ones, and reads. In a folder: what
+ * group commit gains over the machine's own fdatasync. */
+#include "support/bench.h"
+
+#include <weir/store.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct bench {
+    weir_store *store;
+    uint64_t size;
+    uint64_t next;
+} bench;
+
+static weir_bytes key_of(char text[32], uint64_t number)
+{
+    int const size = snprintf(text, 32, "config/service/%08u", (unsigned)number);
+    return (weir_bytes){text, (size_t)size};
+}
+
+/* Any of `size` keys, in an order that no cache foresees. */
+static uint64_t scatter(uint64_t i, uint64_t size)
+{
+    return i * UINT64_C(0x9E3779B97F4A7C15) % size;
+}
+
+static void put(void *ctx, unsigned thread, uint64_t iterations)
+{
+    bench *const self = ctx;
+    char text[32];
+    (void)thread;
+    for (uint64_t i = 0; i < iterations; i++)
+        bench_use((uint64_t)weir_store_put(self->store,
+                                           key_of(text, scatter(self->next++, self->size)),
+                                           (weir_bytes){"0123456789abcdef", 16}, 0, NULL));
+}
+
+static bool look(const weir_kv_pair *pair, void *user)
+{
+    *(uint64_t *)user += pair->mod_revision;
+    return true;
+}
+
+static void get(void *ctx, unsigned thread, uint64_t iterations)
+{
+    bench *const self = ctx;
+    char text[32];
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < iterations; i++) {
+        weir_kv_range const range = {.keys = {.key = key_of(text, scatter(i + thread, self->size))}};
+        bench_use((uint64_t)weir_store_read(self->store, &range, look, &sum, NULL, NULL));
+    }
+    bench_use(sum);
+}
+
+static int bench_memory(uint64_t size)
+{
+    bench self = {.size = size};
+    weir_store_stats stats;
+    char text[32];
+    if (weir_store_create(&self.store, NULL, NULL))
+        return 1;
+    double const begin_ns = bench_now_ns();
+    for (uint64_t i = 0; i < size; i++)
+        if (weir_store_put(self.store, key_of(text, scatter(i, size)),
+                           (weir_bytes){"0123456789abcdef", 16}, 0, NULL))
+            return 1;
+    (void)printf("store.fill threads=1 size=%u ns=%.2f clocks=-\n", (unsigned)size,
+                 (bench_now_ns() - begin_ns) / (double)size);
+    bench_run("store.put", 1, (size_t)size, put, &self);
+    bench_run("store.read", 1, (size_t)size, get, &self);
+    bench_run("store.read", 2, (size_t)size, get, &self);
+    weir_store_get_stats(self.store, &stats);
+    (void)printf("store.memory size=%u bytes_per_key=%.1f (key 23, value 16)\n", (unsigned)size,
+                 (double)stats.bytes / (double)stats.keys);
+    weir_store_destroy(self.store);
+    return 0;
+}
+
+int main(void)
+{
+    return bench_memory(1000) || bench_memory(1000000);
+}
