@@ -14,11 +14,12 @@
  * answer that is synced is a confirmed one.
  *
  * An ephemeral instance has a lease of the registry at which it was registered, which its heartbeats
- * renew; they never touch the space. Leases run on a clock that stands still while the task is
- * late, and all begin anew when the registry does. When it is not renewed for `expire_ms`, it is
- * removed, unless so many fall silent at once that the fault is likely our own (Eureka's
- * self-preservation, in fleets of `preserve_min` and more, for `preserve_ms` at most), and no more
- * at a time than `evict_percent`, chosen at random.
+ * renew; they never touch the space. One that is not renewed for `expire_ms` is removed, unless so
+ * many fall silent at once that the fault is likely our own (Eureka's self-preservation, in fleets
+ * of `preserve_min` and more, for `preserve_ms` at most; also before the first full minute of
+ * renewals is counted), and no more at a time than `evict_percent`, chosen at random. All leases
+ * begin anew when the registry does. They run on a clock that stands still while the task is a
+ * second late or more, and then nobody is removed for as long, or `renew_ms`: run it when it asks.
  *
  * Nothing comes back that was taken out: every change is a transaction that compares what it is
  * based on, late heartbeats are told WEIR_ENOTFOUND, and a deregistration leaves a mark,
@@ -29,7 +30,7 @@
  *             thread. All else, and the task: the thread of the weir_kv; callbacks come on it, and
  *             may call the registry, but for weir_registry_destroy().
  * Blocking:   never, by itself. Lookups and heartbeats take no lock and make no system call.
- * Allocation: never in lookups, heartbeats or reports of health. An instance costs about 600 bytes
+ * Allocation: never in lookups and heartbeats. An instance costs about 600 bytes
  *             beside its strings, as long as it is there: what the space holds comes on top.
  * Cost:       lookup and heartbeat O(1); a change is O(instances of its service), once for all the
  *             changes that come together; an expiry, O(log leases).
@@ -427,7 +428,8 @@ WEIR_API const char *weir_registry_event_name(weir_registry_event_kind kind);
  * @param ended  may be NULL. Told WEIR_ENOTFOUND (deregistered), WEIR_ESTALE (replaced) or
  *               WEIR_EINVAL, WEIR_ETOOLARGE (the space does not take it); then only release is left.
  * @param out    receives the keeper, before anything is told; NULL on failure.
- * @return WEIR_OK: it is being kept; WEIR_EINVAL, WEIR_ETOOLARGE, WEIR_ENOMEM.
+ * @return WEIR_OK: it is being kept; WEIR_EINVAL, WEIR_ETOOLARGE, WEIR_ENOMEM; WEIR_EBUSY: it has
+ *         a keeper already; or as weir_kv says.
  */
 WEIR_API WEIR_MUST_CHECK int weir_registry_keep(weir_registry *registry,
                                                 const weir_instance *instance,

@@ -19,6 +19,7 @@
 #include <weir/outlier.h>
 #include <weir/probe_http.h>
 #include <weir/probe_tcp.h>
+#include <weir/registry.h>
 #include <weir/retry.h>
 #include <weir/sim.h>
 #include <weir/store.h>
