@@ -25,6 +25,14 @@ void weir__text_clear(weir__text *text)
         text->data[0] = '\0';
 }
 
+void weir__text_cut(weir__text *text, size_t size)
+{
+    text->size = size;
+    text->failed = false;
+    if (text->data != NULL)
+        text->data[size] = '\0';
+}
+
 bool weir__text_ok(const weir__text *text)
 {
     return !text->failed;

@@ -22,7 +22,8 @@ typedef struct weir__text {
 
 void weir__text_init(weir__text *text, const weir_env *env); /* Allocates nothing. */
 void weir__text_free(weir__text *text);
-void weir__text_clear(weir__text *text); /* Keeps the buffer; forgets a failure. */
+void weir__text_clear(weir__text *text);            /* Keeps the buffer; forgets a failure. */
+void weir__text_cut(weir__text *text, size_t size); /* To its first bytes; forgets a failure. */
 bool weir__text_ok(const weir__text *text);
 void weir__text_bytes(weir__text *text, const void *data, size_t size);
 void weir__text_str(weir__text *text, const char *str);

@@ -102,7 +102,7 @@ static void commit_fail(weir_store *store, int result)
     atomic_store_explicit(&store->failed, true, memory_order_release);
 }
 
-static void commit_note_log(weir_store *store)
+void weir__store_note_log(weir_store *store)
 {
     atomic_store_explicit(&store->log_bytes, weir__log_bytes(store->log), memory_order_relaxed);
     atomic_store_explicit(&store->syncs, weir__log_syncs(store->log), memory_order_relaxed);
@@ -118,7 +118,7 @@ static int commit_flush(weir_store *store)
         return weir__store_failed(store) ? WEIR_EREADONLY : WEIR_OK;
     int const result = weir__log_flush(store->log, sync);
     store->dirty |= !sync;
-    commit_note_log(store);
+    weir__store_note_log(store);
     return result;
 }
 
@@ -160,7 +160,7 @@ void weir__store_sync_if_due(weir_store *store, uint64_t now_ns)
     store->synced_ns = now_ns;
     store->dirty = false;
     int const result = weir__log_flush(store->log, true);
-    commit_note_log(store);
+    weir__store_note_log(store);
     if (result != WEIR_OK)
         commit_fail(store, result);
 }

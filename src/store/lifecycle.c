@@ -83,6 +83,7 @@ static int store_recover(weir_store *store, const char *folder, const weir__file
     if (result != WEIR_OK)
         return result;
     weir__leases_arm(store);
+    weir__store_note_log(store);
     return weir_store_commit(store);
 }
 

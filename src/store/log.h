@@ -38,18 +38,16 @@ void weir__log_close(weir__log *log); /* Flushes nothing. NULL is allowed. */
 /* Adds a record to what is to be flushed. `revision` never falls; several records may share one.
  * WEIR_OK, WEIR_ENOMEM or WEIR_EREADONLY. */
 int weir__log_append(weir__log *log, uint64_t revision, const void *data, size_t size);
-/* Takes back all that was appended since the last flush. */
-void weir__log_forget(weir__log *log);
 /* Writes what was appended, to the next segment if this one is full. With sync, all that was ever
  * written is on disk after. WEIR_OK, WEIR_ESYSTEM (now) or WEIR_EREADONLY (before). */
 int weir__log_flush(weir__log *log, bool sync);
 
-/* Begins a snapshot of the state at `revision`: all appended so far is flushed, and what is appended
- * from here on goes to a new segment. WEIR_OK, WEIR_EBUSY (one is under way), WEIR_ENOMEM,
+/* Begins a snapshot of the state at `revision`: all appended so far is flushed, and what is
+ * appended from here on goes to a new segment. WEIR_OK, WEIR_EBUSY (one is under way), WEIR_ENOMEM,
  * WEIR_ESYSTEM, WEIR_EREADONLY. */
 int weir__log_snapshot_begin(weir__log *log, uint64_t revision);
 int weir__log_snapshot_add(weir__log *log, const void *data, size_t size); /* Or ENOMEM, ESYSTEM. */
-/* Puts it in force and drops what it covers. WEIR_OK or WEIR_ESYSTEM: then it is given up. */
+/* Puts it in force and drops what it covers. Or WEIR_ENOMEM, WEIR_ESYSTEM: it is given up. */
 int weir__log_snapshot_end(weir__log *log);
 void weir__log_snapshot_abort(weir__log *log); /* No-op if none is under way. */
 

@@ -100,6 +100,7 @@ int weir__snapshot_slice(weir_store *store)
         return snapshot_give_up(store, result);
     store->snapshot.revision = 0;
     store->snapshot.not_before_bytes = 0;
+    weir__store_note_log(store);
     return WEIR_OK;
 }
 

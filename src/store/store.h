@@ -208,6 +208,7 @@ void weir__store_enter(weir_store *store);
 void weir__store_leave(weir_store *store);
 int weir__commit(weir_store *store);        /* Makes safe; tells nothing. As weir_store_commit(). */
 void weir__store_settle(weir_store *store); /* Commits, or has the task do it soon. */
+void weir__store_note_log(weir_store *store); /* Its figures. */
 void weir__store_wake(const weir_store *store);
 void weir__store_sync_if_due(weir_store *store, uint64_t now_ns);
 weir__reply *weir__reply_new(weir_store *store, size_t results, size_t pairs);
