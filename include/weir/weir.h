@@ -10,6 +10,7 @@
 #include <weir/base.h>
 #include <weir/breaker.h>
 #include <weir/caller.h>
+#include <weir/config.h>
 #include <weir/gateway.h>
 #include <weir/health.h>
 #include <weir/http.h>
