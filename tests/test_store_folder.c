@@ -1,37 +1,22 @@
 /* The store in a real folder, each kind of sync, and what is told when. */
 #include "support/store_fixture.h"
-#include <dirent.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-static char folder[64];
-
-/* The folder, and what is in it. */
-static int remove_folder(void)
-{
-    DIR *const names = opendir(folder);
-    for (struct dirent *entry; names != NULL && (entry = readdir(names)) != NULL;)
-        if (entry->d_name[0] != '.')
-            (void)unlinkat(dirfd(names), entry->d_name, 0);
-    (void)closedir(names);
-    return rmdir(folder);
-}
+#include "support/store_folder.h"
 
 static int setup_folder(void **state)
 {
     assert_int_equal(setup(state), 0);
     weir_store_destroy(f.store);
     f.store = NULL;
-    (void)snprintf(folder, sizeof folder, "/tmp/weir-store-XXXXXX");
-    assert_non_null(mkdtemp(folder));
-    f.options.folder = folder;
+    f.options.folder = store_folder_make();
+    assert_non_null(f.options.folder);
     return 0;
 }
 
 static int teardown_folder(void **state)
 {
     int const result = teardown(state);
-    return remove_folder() == 0 ? result : -1;
+    store_folder_remove();
+    return result;
 }
 
 static void reopen(void)
@@ -206,11 +191,11 @@ static void a_folder_that_cannot_be_made_is_an_error(void **state)
     weir_store *store;
     weir_store_error error;
     create();
-    (void)snprintf(path, sizeof path, "%s/missing/folder", folder);
+    (void)snprintf(path, sizeof path, "%s/missing/folder", store_folder);
     f.options.folder = path;
     assert_int_equal(weir_store_create(&store, &f.options, &error), WEIR_ESYSTEM);
     assert_int_equal(error.system, 2); /* ENOENT. */
-    f.options.folder = folder;
+    f.options.folder = store_folder;
 }
 
 /* Every allocation in turn, of opening, writing and a snapshot: an error, and nothing is lost. */

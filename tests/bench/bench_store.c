@@ -1,6 +1,7 @@
 /* The store in memory: puts of keys that are there and of new ones, and reads. In a folder: what
  * group commit gains over the machine's own fdatasync. */
 #include "support/bench.h"
+#include "support/store_folder.h"
 
 #include <weir/store.h>
 
@@ -85,7 +86,64 @@ static int bench_memory(uint64_t size)
     return 0;
 }
 
+/* ---- In a folder ---- */
+
+static int count_acknowledged;
+
+static void acknowledge(const weir_kv_result *result, void *user)
+{
+    (void)user;
+    count_acknowledged += result->code == WEIR_OK;
+}
+
+/* One write and one fdatasync of this machine, in the same folder. */
+static double bench_sync_ns(void)
+{
+    enum { ROUNDS = 200 };
+    char path[96];
+    (void)snprintf(path, sizeof path, "%s/sync", store_folder);
+    int const file = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    double const begin_ns = bench_now_ns();
+    for (int i = 0; i < ROUNDS; i++)
+        if (file < 0 || pwrite(file, "0123456789abcdef", 16, i * 16) != 16 || fdatasync(file) != 0)
+            abort();
+    double const ns = (bench_now_ns() - begin_ns) / ROUNDS;
+    (void)close(file);
+    return ns;
+}
+
+/* As many puts as come in while one sync lasts, here 100, then the next. */
+static int bench_group(void)
+{
+    enum { GROUPS = 100, GROUP = 100 };
+    weir_store_options options = WEIR_STORE_OPTIONS_INIT;
+    weir_store *store;
+    char text[32];
+    options.folder = store_folder_make();
+    double const sync_ns = bench_sync_ns();
+    if (weir_store_create(&store, &options, NULL))
+        return 1;
+    weir_kv const kv = weir_store_kv(store);
+    double const begin_ns = bench_now_ns();
+    for (uint64_t i = 0; i < GROUPS * GROUP; i++) {
+        weir_kv_op const op = {.kind = WEIR_KV_PUT,
+                               .range = {.keys = {.key = key_of(text, i)}},
+                               .value = {"0123456789abcdef", 16}};
+        weir_kv_txn const txn = {.then_ops = &op, .then_count = 1};
+        if (kv.txn(kv.self, &txn, acknowledge, NULL) ||
+            (i % GROUP == GROUP - 1 && weir_store_commit(store)))
+            return 1;
+    }
+    double const ns = (bench_now_ns() - begin_ns) / count_acknowledged;
+    (void)printf("store.put_durable threads=1 size=%d ns=%.2f clocks=- (%.0f a second; this "
+                 "machine's fdatasync: %.0f a second)\n",
+                 GROUP, ns, 1e9 / ns, 1e9 / sync_ns);
+    weir_store_destroy(store);
+    store_folder_remove();
+    return 0;
+}
+
 int main(void)
 {
-    return bench_memory(1000) || bench_memory(1000000);
+    return bench_memory(1000) || bench_memory(1000000) || bench_group();
 }

@@ -64,7 +64,11 @@ static inline int teardown(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
-static inline void append(char *text, size_t size, const char *format, ...)
+#if defined(__GNUC__)
+__attribute__((format(printf, 3, 4)))
+#endif
+static inline void
+append(char *text, size_t size, const char *format, ...)
 {
     size_t const used = strlen(text);
     va_list arguments;
