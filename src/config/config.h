@@ -246,9 +246,18 @@ void weir__config_run_free(weir__config_run *run);
 weir__config_edit *weir__config_run_add(weir__config_run *run); /* NULL: no memory. */
 /* The place of a copy with a NUL; weir__text_ok(&run->strings) tells if there was memory. */
 const char *weir__config_run_string(weir__config_run *run, const void *data, size_t size);
+/* The place at an offset of `strings`. */
+static inline const char *weir__config_run_offset(size_t at)
+{
+    return (const char *)(uintptr_t)(at + 1); /* NOLINT(performance-no-int-to-ptr) */
+}
+/* A string by its place, until more are added. */
+const char *weir__config_run_resolve(const weir__config_run *run, const char *place);
 /* Each edit is checked, and no key may come twice. WEIR_OK, WEIR_EINVAL or WEIR_ENOMEM. */
 int weir__config_run_check(weir__config_run *run, weir_config_error *error);
-/* Leaves out what is in force already; makes the rest so, tells, and frees the run. */
+/* Leaves out what is in force already; how many are left. */
+size_t weir__config_run_trim(weir__config_run *run);
+/* Makes it so, batch after batch; tells, once, and frees the run. */
 void weir__config_run_start(weir__config_run *run, weir_config_done_fn done, void *user);
 
 #endif

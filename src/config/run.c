@@ -42,8 +42,7 @@ weir__config_edit *weir__config_run_add(weir__config_run *run)
     return edit;
 }
 
-/* While strings are added they may move: until all are there, a place stands for each. */
-static const char *run_resolve(const weir__config_run *run, const char *place)
+const char *weir__config_run_resolve(const weir__config_run *run, const char *place)
 {
     return place != NULL ? run->strings.data + ((uintptr_t)place - 1) : NULL;
 }
@@ -53,20 +52,20 @@ const char *weir__config_run_string(weir__config_run *run, const void *data, siz
     size_t const at = run->strings.size;
     weir__text_bytes(&run->strings, data, size);
     weir__text_bytes(&run->strings, "", 1);
-    return (const char *)(uintptr_t)(at + 1);
+    return weir__config_run_offset(at);
 }
 
 static void run_resolve_edit(const weir__config_run *run, weir__config_edit *edit)
 {
-    edit->name = run_resolve(run, edit->name);
-    edit->environment = run_resolve(run, edit->environment);
-    edit->label = run_resolve(run, edit->label);
-    edit->rule = run_resolve(run, edit->rule);
-    edit->source = run_resolve(run, edit->source);
-    edit->rule_environment = run_resolve(run, edit->rule_environment);
-    edit->labels = run_resolve(run, edit->labels);
-    edit->salt = run_resolve(run, edit->salt);
-    edit->value.data = run_resolve(run, edit->value.data);
+    edit->name = weir__config_run_resolve(run, edit->name);
+    edit->environment = weir__config_run_resolve(run, edit->environment);
+    edit->label = weir__config_run_resolve(run, edit->label);
+    edit->rule = weir__config_run_resolve(run, edit->rule);
+    edit->source = weir__config_run_resolve(run, edit->source);
+    edit->rule_environment = weir__config_run_resolve(run, edit->rule_environment);
+    edit->labels = weir__config_run_resolve(run, edit->labels);
+    edit->salt = weir__config_run_resolve(run, edit->salt);
+    edit->value.data = weir__config_run_resolve(run, edit->value.data);
 }
 
 /* The key of an edit in a map: as a text of its own, at `at` in `keys`. */
@@ -177,13 +176,18 @@ static void run_told(const weir_config_result *result, void *user)
         run_end(run);
 }
 
-void weir__config_run_start(weir__config_run *run, weir_config_done_fn done, void *user)
+size_t weir__config_run_trim(weir__config_run *run)
 {
     size_t kept = 0;
     for (size_t i = 0; i < run->count; i++)
         if (!run_same(run, &run->edits[i]))
             run->edits[kept++] = run->edits[i];
     run->count = kept;
+    return kept;
+}
+
+void weir__config_run_start(weir__config_run *run, weir_config_done_fn done, void *user)
+{
     run->done = done;
     run->user = user;
     run->result.revision = run->config->revision;
