@@ -47,12 +47,38 @@ int weir__files_write(const weir__files *files, int file, const void *data, size
     return 0;
 }
 
+int weir__files_sync(const weir__files *files, int file)
+{
+    int result = 0;
+    do
+        result = files->sync(files->user, file);
+    while (result != 0 && errno == EINTR);
+    return result;
+}
+
 /* ---- POSIX ---- */
+
+/* Its name is in the folder above, which is not on disk by itself. */
+static int files_make_folder(const char *path)
+{
+    if (mkdir(path, 0700) != 0)
+        return errno == EEXIST ? 0 : -1;
+    int const folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int const above = folder < 0 ? -1 : openat(folder, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int const result = above < 0 ? -1 : fsync(above);
+    int const reason = errno;
+    if (above >= 0)
+        (void)close(above);
+    if (folder >= 0)
+        (void)close(folder);
+    errno = reason;
+    return result;
+}
 
 static int files_open_folder(void *user, const char *path)
 {
     (void)user;
-    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+    if (files_make_folder(path) != 0)
         return -1;
     int const folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0 || flock(folder, LOCK_EX | LOCK_NB) == 0)

@@ -34,5 +34,6 @@ extern const weir__files weir__files_posix;
 int weir__files_read(const weir__files *files, int file, void *data, size_t size, uint64_t offset);
 int weir__files_write(const weir__files *files, int file, const void *data, size_t size,
                       uint64_t offset);
+int weir__files_sync(const weir__files *files, int file); /* 0, or -1 with errno. */
 
 #endif

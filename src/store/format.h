@@ -17,8 +17,8 @@
  *    4  sum       CRC-32C of revision, payload, chained to the sum of the record before
  *    8  revision
  *   16  synced    how much of this file was surely on disk before this was written
- *   24  check     CRC-32C of place, salt, and the 24 bytes before
- *   28  zero
+ *   24  blank     how many of the sectors that begin in the payload hold zeros alone
+ *   28  check     CRC-32C of place, salt, and the 28 bytes before
  *   32  payload
  *
  * A snapshot ends with a record of one byte and the number of those before it as its revision.
@@ -29,10 +29,15 @@
  *   - it is in the last segment: a segment is synced before the next one begins;
  *   - no record behind it says that more than X was synced: those are found by their check, which
  *     bytes that a user stores cannot imitate, since he does not know the salt;
- *   - and a sector of it is missing, that is, zero from X on, or cut off by the end of the file.
+ *   - and a sector of it is missing, that is, zero from X on, or cut off by the end of the file:
+ *     more of them are zero than were written so.
  *
  * All else is damage. The one thing that cannot be told from a crash is the loss of a whole sector
  * that the last write before one has touched.
+ *
+ * What a process wrote and did not sync is read back after its end as if it were on disk, even if a
+ * sync has failed and the system has given those pages up. So at opening, what no record says was
+ * synced is written again, and it and the folder are synced, before anything relies on them.
  */
 #ifndef WEIR_SRC_STORE_FORMAT_H
 #define WEIR_SRC_STORE_FORMAT_H
@@ -56,6 +61,7 @@ typedef struct weir__file_header {
 typedef struct weir__record_header {
     uint32_t size, sum;
     uint64_t revision, synced;
+    uint32_t blank;
 } weir__record_header;
 
 void weir__format_file_header(unsigned char *out, const weir__file_header *header);
@@ -68,6 +74,8 @@ void weir__format_record_header(unsigned char *out, const weir__record_header *h
 /* False: its check does not hold. */
 bool weir__format_read_record_header(const unsigned char *in, uint64_t salt, uint64_t place,
                                      weir__record_header *header);
+/* Of a payload at that place in the file. */
+uint32_t weir__format_blank(const void *payload, uint64_t size, uint64_t place);
 /* With header and padding. */
 static inline uint64_t weir__format_record_size(uint64_t payload)
 {
@@ -79,6 +87,7 @@ typedef struct weir__format_reader {
     const unsigned char *bytes;
     uint64_t size, at;
     uint64_t salt;
+    uint64_t synced; /* The most that a record said. */
     uint32_t chain;
 } weir__format_reader;
 

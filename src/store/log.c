@@ -42,6 +42,7 @@ int weir__log_open(weir__log **out, const weir__log_options *options, weir__log_
 {
     weir__log *const log = weir__alloc(options->env, sizeof *log);
     *out = NULL;
+    *error = (weir_store_error){.code = WEIR_OK};
     if (log == NULL)
         return weir__log_complain(error, WEIR_ENOMEM, "", 0, "out of memory");
     log->env = options->env;
@@ -86,7 +87,7 @@ static int log_begin_segment(weir__log *log, weir__log_file *next)
     if (weir__log_file_create(log, next, WEIR__LOG_NEW_SEGMENT, &header) != 0 ||
         weir__log_file_sync(log, next) != 0 ||
         log->files->rename(log->files->user, log->folder, next->name, name) != 0 ||
-        log->files->sync(log->files->user, log->folder) != 0)
+        weir__files_sync(log->files, log->folder) != 0)
         return -1;
     (void)snprintf(next->name, sizeof next->name, "%s", name);
     return 0;
@@ -111,6 +112,8 @@ int weir__log_append(weir__log *log, uint64_t revision, const void *data, size_t
 {
     if (log->failed)
         return WEIR_EREADONLY;
+    if (size == 0)
+        return WEIR_EINVAL;
     if (size > UINT32_MAX)
         return WEIR_ETOOLARGE;
     int const result = weir__log_file_add(&log->segment, revision, data, size);
@@ -217,7 +220,7 @@ int weir__log_snapshot_end(weir__log *log)
     }
     if (weir__log_file_write(log, file) != 0 || weir__log_file_sync(log, file) != 0 ||
         log->files->rename(log->files->user, log->folder, file->name, name) != 0 ||
-        log->files->sync(log->files->user, log->folder) != 0) {
+        weir__files_sync(log->files, log->folder) != 0) {
         weir__log_snapshot_abort(log);
         return WEIR_ESYSTEM;
     }

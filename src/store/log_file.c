@@ -32,12 +32,16 @@ int weir__log_file_add(weir__log_file *file, uint64_t revision, const void *data
 {
     static const unsigned char zeros[8];
     unsigned char bytes[WEIR__FORMAT_RECORD_HEADER];
+    size_t const before = file->gathered.size;
+    uint64_t const place = file->written + before;
     weir__record_header const header = {.size = (uint32_t)size,
                                         .sum = weir__format_sum(file->chain, revision, data, size),
                                         .revision = revision,
-                                        .synced = file->synced};
-    size_t const before = file->gathered.size;
-    weir__format_record_header(bytes, &header, file->salt, file->written + before);
+                                        .synced = file->synced,
+                                        .blank =
+                                            weir__format_blank(data, size,
+                                                               place + WEIR__FORMAT_RECORD_HEADER)};
+    weir__format_record_header(bytes, &header, file->salt, place);
     weir__text_bytes(&file->gathered, bytes, sizeof bytes);
     weir__text_bytes(&file->gathered, data, size);
     weir__text_bytes(&file->gathered, zeros, (8 - size % 8) % 8);
@@ -65,7 +69,7 @@ int weir__log_file_sync(weir__log *log, weir__log_file *file)
 {
     if (file->synced == file->written)
         return 0;
-    if (log->files->sync(log->files->user, file->file) != 0)
+    if (weir__files_sync(log->files, file->file) != 0)
         return -1;
     log->syncs++;
     file->synced = file->written;

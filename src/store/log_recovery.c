@@ -112,6 +112,7 @@ static int recovery_open(weir__log *log, recovery_file *file, const char *kind, 
                                          .size = file->size,
                                          .at = WEIR__FORMAT_FILE_HEADER,
                                          .salt = file->header.salt,
+                                         .synced = WEIR__FORMAT_FILE_HEADER,
                                          .chain = file->header.chain};
     if (result != WEIR_OK)
         recovery_close(log, file);
@@ -207,13 +208,16 @@ static int recovery_replay(weir__log *log, recovery_file *file, weir__log_replay
     }
 }
 
-/* The one to go on with: what a crash left behind its records is cut off. */
+/* The one to go on with: what a crash left behind its records is cut off, and what may never have
+ * reached the disk is written again (see format.h). */
 static int recovery_take(weir__log *log, recovery_file *file, weir_store_error *error)
 {
     const weir__files *const files = log->files;
     uint64_t const end = file->reader.at;
+    uint64_t const from = file->reader.synced;
     if ((end < file->size && files->truncate(files->user, file->file, end) != 0) ||
-        files->sync(files->user, file->file) != 0)
+        weir__files_write(files, file->file, file->bytes + from, (size_t)(end - from), from) != 0 ||
+        weir__files_sync(files, file->file) != 0)
         return recovery_complain(file, WEIR_ESYSTEM, end, "its end cannot be written", error);
     log->segment.file = file->file;
     log->segment.written = log->segment.synced = end;
@@ -226,10 +230,11 @@ static int recovery_one_segment(weir__log *log, recovery_file *file, bool last,
                                 weir__log_replay_fn replay, void *user, weir_store_error *error)
 {
     weir__format_step step;
-    if (file->header.chain != log->segment.chain || file->header.revision != log->revision ||
+    if (file->header.chain != log->segment.chain || file->header.revision < log->revision ||
         file->header.sequence != log->segment.sequence)
         return recovery_complain(file, WEIR_ECORRUPT, 0, "it does not follow what is before it",
                                  error);
+    log->revision = file->header.revision;
     int const result = recovery_replay(log, file, replay, user, &step, error);
     if (result != WEIR_OK)
         return result;
@@ -295,6 +300,8 @@ int weir__log_recover(weir__log *log, weir__log_replay_fn replay, void *user,
         return result;
     if (recovery_find(log, "log", UINT64_MAX, &found, &last) != 0)
         return weir__log_complain(error, WEIR_ESYSTEM, "", 0, "the folder cannot be read");
+    if (!found && error->code == WEIR_ECORRUPT)
+        return WEIR_ECORRUPT;
     if (found || log->kept.revision != 0)
         result =
             recovery_segments(log,
@@ -306,6 +313,8 @@ int weir__log_recover(weir__log *log, weir__log_replay_fn replay, void *user,
     (void)log->files->remove(log->files->user, log->folder, WEIR__LOG_NEW_SNAPSHOT);
     if (!found && log->kept.revision == 0)
         return recovery_begin(log, error);
+    if (weir__files_sync(log->files, log->folder) != 0)
+        return weir__log_complain(error, WEIR_ESYSTEM, "", 0, "the folder cannot be synced");
     recovery_remove_below(log, "log", log->first_sequence);
     recovery_remove_below(log, "snapshot", log->kept.revision);
     *error = (weir_store_error){.code = WEIR_OK};

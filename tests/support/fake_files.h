@@ -244,6 +244,25 @@ static inline int fake_truncate(void *user, int handle, uint64_t size)
     return 0;
 }
 
+/* What was written, as far as it reached the disk. */
+static inline void fake_write_back(const fake_file *file, bool (*reached)(void *user), void *user,
+                                   fake_bytes *disk)
+{
+    for (const fake_write *write = file->pending; write != NULL; write = write->next)
+        if (!reached(user))
+            continue;
+        else if (write->bytes.data == NULL)
+            fake_cut(disk, write->offset);
+        else
+            fake_put(disk, write->offset, write->bytes.data, write->bytes.size);
+}
+
+static inline bool fake_all(void *user)
+{
+    (void)user;
+    return true;
+}
+
 static inline void fake_drop_pending(fake_file *file)
 {
     while (file->pending != NULL) {
@@ -264,7 +283,8 @@ static inline int fake_sync(void *user, int handle)
         memcpy(self->disk, self->now, sizeof self->disk);
         self->change_count = 0;
     } else {
-        fake_copy(&fake_file_of(self, handle)->disk, &fake_file_of(self, handle)->now);
+        fake_write_back(fake_file_of(self, handle), fake_all, NULL,
+                        &fake_file_of(self, handle)->disk);
         fake_drop_pending(fake_file_of(self, handle));
     }
     return 0;
@@ -360,19 +380,9 @@ static inline void fake_files_crash(const fake_files *self, fake_files *after,
         *file = (fake_file){.used = self->files[i].used};
         file->pending_end = &file->pending;
         fake_copy(&file->now, &self->files[i].disk);
-        for (const fake_write *write = self->files[i].pending; write != NULL; write = write->next)
-            if (write->bytes.data == NULL && reached(user))
-                fake_cut(&file->now, write->offset);
-            else if (write->bytes.data != NULL && reached(user))
-                fake_put(&file->now, write->offset, write->bytes.data, write->bytes.size);
+        fake_write_back(&self->files[i], reached, user, &file->now);
         fake_copy(&file->disk, &file->now);
     }
-}
-
-static inline bool fake_all(void *user)
-{
-    (void)user;
-    return true;
 }
 
 /* The same as it is now, all of it on disk. */
