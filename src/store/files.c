@@ -155,6 +155,7 @@ static int files_list(void *user, int folder, void (*visit)(const char *name, vo
         return -1;
     }
     struct dirent *entry;
+    /* The stream is ours alone: NOLINTNEXTLINE(concurrency-mt-unsafe) */
     for (errno = 0; (entry = readdir(names)) != NULL; errno = 0)
         visit(entry->d_name, to);
     int const reason = errno;

@@ -99,7 +99,7 @@ int weir__store_open(weir_store **out, const weir_store_options *from, const wei
                      weir_store_error *error)
 {
     weir_store_options options;
-    weir_store_error ignored;
+    weir_store_error ignored = {.code = WEIR_OK};
     weir_env env;
     *out = NULL;
     error = error != NULL ? error : &ignored;

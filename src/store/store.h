@@ -137,7 +137,7 @@ static inline bool weir__store_failed(const weir_store *store)
 /* ---- space.c: keys and their versions, pending ones included ---- */
 
 /* As of `pending`. WEIR_ENOMEM; WEIR_EINVAL: the key has changed in this revision already. */
-int weir__space_put(weir_store *store, weir_bytes key, weir_bytes value, uint64_t lease);
+int weir__space_put(weir_store *store, weir_bytes bytes, weir_bytes value, uint64_t lease);
 int weir__space_delete(weir_store *store, weir__kv_key *key); /* It is there. Codes likewise. */
 int weir__space_restore(weir_store *store, const weir_kv_pair *pair); /* Without history. */
 /* Takes back the changes from this place in the history on, all of the revision `pending`. */
@@ -217,7 +217,7 @@ void weir__reply_add(weir_store *store, weir__reply *reply); /* To be told in it
 
 /* ---- watches.c ---- */
 
-int weir__watch_kv(void *self, const weir_kv_watch *watch, uint64_t *id);
+int weir__watch_kv(void *self, const weir_kv_watch *asked, uint64_t *id);
 void weir__resume_kv(void *self, uint64_t id);
 void weir__unwatch_kv(void *self, uint64_t id);
 /* One batch to each that can have one. True: there is more to tell. */
@@ -232,7 +232,7 @@ int weir__keep_alive_kv(void *self, uint64_t id, weir_kv_lease_fn done, void *us
 int weir__revoke_kv(void *self, uint64_t id, weir_kv_lease_fn done, void *user);
 weir__lease *weir__lease_find(const weir_store *store, uint64_t id); /* Or NULL. */
 /* The key goes with that lease from now on, and with no other; 0, or unknown: with none. */
-void weir__lease_attach(weir_store *store, weir__kv_key *key, uint64_t lease);
+void weir__lease_attach(weir_store *store, weir__kv_key *key, uint64_t id);
 int weir__lease_restore(weir_store *store, uint64_t id, uint64_t ttl_ms);
 void weir__lease_forget(weir_store *store, weir__lease *lease);   /* Frees it; its keys stay. */
 uint64_t weir__leases_expire(weir_store *store, uint64_t now_ns); /* Some; when to go on. */
@@ -248,7 +248,7 @@ int weir__snapshot_slice(weir_store *store);
 
 /* ---- lifecycle.c ---- */
 
-int weir__store_open(weir_store **out, const weir_store_options *options, const weir__files *files,
+int weir__store_open(weir_store **out, const weir_store_options *from, const weir__files *files,
                      weir_store_error *error); /* With any files. */
 
 #endif
