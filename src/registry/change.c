@@ -120,8 +120,8 @@ static weir__reg_change *change_create(weir_registry *registry, weir__reg_change
 static weir__reg_item *change_item(const weir__reg_change *change)
 {
     weir_registry *const registry = change->registry;
-    return weir__reg_find(&registry->items, change->key + registry->root_size,
-                          change->key_size - registry->root_size);
+    return weir__reg_item_of(weir__reg_find(&registry->items, change->key + registry->root_size,
+                                            change->key_size - registry->root_size));
 }
 
 /* As the view has it. */

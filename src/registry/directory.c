@@ -9,21 +9,38 @@
 /* Stands where a node was, so that a search goes on past it. */
 static weir__reg_node directory_gone;
 
-void *weir__reg_find(weir__reg_directory *directory, const char *key, size_t size)
+uint64_t weir__reg_hash(weir__reg_directory *directory, const char *key, size_t size)
+{
+    uint64_t const hash = weir__hash(directory->seed, key, size);
+    weir__reg_table *const table = atomic_load_explicit(&directory->table, memory_order_acquire);
+    if (table != NULL)
+        WEIR__PREFETCH(&table->slots[(size_t)hash & table->mask]);
+    return hash;
+}
+
+void *weir__reg_find_hashed(weir__reg_directory *directory, uint64_t hash, const char *key,
+                            size_t size)
 {
     weir__reg_table *const table = atomic_load_explicit(&directory->table, memory_order_acquire);
     if (table == NULL)
         return NULL;
-    uint64_t const hash = weir__hash(directory->seed, key, size);
     for (size_t i = (size_t)hash & table->mask;; i = (i + 1) & table->mask) {
         weir__reg_slot *const slot = &table->slots[i];
         weir__reg_node *const node = atomic_load_explicit(&slot->node, memory_order_acquire);
         if (node == NULL)
             return NULL;
-        if (atomic_load_explicit(&slot->hash, memory_order_relaxed) == hash &&
-            node != &directory_gone && node->key_size == size && memcmp(node->key, key, size) == 0)
+        if (atomic_load_explicit(&slot->hash, memory_order_relaxed) != hash ||
+            node == &directory_gone)
+            continue;
+        WEIR__PREFETCH((char *)node + WEIR__CACHE_LINE);
+        if (node->key_size == size && memcmp(node->key, key, size) == 0)
             return node;
     }
+}
+
+void *weir__reg_find(weir__reg_directory *directory, const char *key, size_t size)
+{
+    return weir__reg_find_hashed(directory, weir__reg_hash(directory, key, size), key, size);
 }
 
 /* The hash goes first: whoever finds the node finds it, too. */
@@ -44,7 +61,7 @@ static int directory_grow(weir_registry *registry, weir__reg_directory *director
     while (capacity < (directory->count + 1) * 2)
         capacity *= 2;
     weir__reg_table *const table =
-        weir__reg_alloc(registry, sizeof *table + capacity * sizeof table->slots[0]);
+        weir__reg_alloc(registry, sizeof *table + capacity * sizeof table->slots[0], 0);
     if (table == NULL)
         return WEIR_ENOMEM;
     table->mask = capacity - 1;
@@ -94,14 +111,23 @@ void *weir__reg_next(weir__reg_table *table, size_t *cursor)
 
 /* ---- Waste ---- */
 
-void *weir__reg_alloc(weir_registry *registry, size_t size)
+void *weir__reg_alloc(weir_registry *registry, size_t size, size_t before)
 {
-    weir__reg_waste *const waste = weir__alloc(&registry->env, size);
-    if (waste == NULL)
+    char *const memory = size <= UINT32_MAX ? weir__alloc(&registry->env, size) : NULL;
+    if (memory == NULL)
         return NULL;
-    waste->size = size;
+    weir__reg_waste *const waste = (weir__reg_waste *)(void *)(memory + before);
+    waste->size = (uint32_t)size;
+    waste->before = (uint32_t)before;
     registry->bytes += size;
-    return waste;
+    return memory;
+}
+
+void weir__reg_free(weir_registry *registry, void *memory)
+{
+    weir__reg_waste *const waste = memory;
+    registry->bytes -= waste->size;
+    weir__free(&registry->env, (char *)memory - waste->before, waste->size);
 }
 
 static void directory_append(weir__reg_wastes *list, weir__reg_waste *waste)
@@ -122,12 +148,6 @@ void weir__reg_release(weir_registry *registry, weir__reg_record *record)
         weir__reg_waste_add(registry, record);
 }
 
-static void directory_free(weir_registry *registry, weir__reg_waste *waste)
-{
-    registry->bytes -= waste->size;
-    weir__free(&registry->env, waste, waste->size);
-}
-
 void weir__reg_sweep(weir_registry *registry)
 {
     uint64_t const mark = registry->pending.first != NULL ? weir__grace_mark() : 0;
@@ -142,7 +162,7 @@ void weir__reg_sweep(weir_registry *registry)
     for (weir__reg_waste *waste;
          (waste = registry->limbo.first) != NULL && waste->mark <= horizon;) {
         registry->limbo.first = waste->next;
-        directory_free(registry, waste);
+        weir__reg_free(registry, waste);
     }
 }
 
@@ -152,6 +172,6 @@ void weir__reg_waste_free(weir_registry *registry)
     for (size_t i = 0; i < 2; i++)
         for (weir__reg_waste *waste; (waste = lists[i]->first) != NULL;) {
             lists[i]->first = waste->next;
-            directory_free(registry, waste);
+            weir__reg_free(registry, waste);
         }
 }

@@ -150,7 +150,7 @@ weir__reg_record *weir__reg_record_copy(const weir_env *env, const weir_instance
     weir__reg_record *const record = weir__alloc(env, size);
     if (record == NULL)
         return NULL;
-    record->waste.size = size;
+    record->waste.size = (uint32_t)size;
     record->refs = 1;
     weir_instance *const o = &record->instance;
     *o = *from;

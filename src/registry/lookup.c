@@ -106,31 +106,62 @@ static _Atomic uint64_t *lookup_counter(weir_registry *registry, const weir__rea
     return &registry->counts[spread % WEIR__REG_COUNTS].renewals;
 }
 
-int weir_registry_heartbeat_at(weir_registry *registry, const char *service, const char *id,
-                               uint64_t now_ns)
+typedef struct lookup_key {
+    size_t size; /* 0: there can be none. */
+    char text[WEIR__REG_MAX_KEY];
+} lookup_key;
+
+static void lookup_join(lookup_key *key, const char *service, const char *id)
 {
-    char key[WEIR__REG_MAX_KEY];
     size_t const service_size = service != NULL ? strlen(service) : 0;
     size_t const id_size = id != NULL ? strlen(id) : 0;
+    key->size = 0;
     if (service_size == 0 || service_size > WEIR_REGISTRY_MAX_NAME || id_size == 0 ||
         id_size > WEIR_REGISTRY_MAX_NAME)
-        return WEIR_ENOTFOUND;
-    memcpy(key, service, service_size);
-    key[service_size] = '/';
-    memcpy(key + service_size + 1, id, id_size);
-    weir__reader *const reader = weir__read_begin();
-    weir__reg_item *const item = weir__reg_find(&registry->items, key, service_size + 1 + id_size);
+        return;
+    memcpy(key->text, service, service_size);
+    key->text[service_size] = '/';
+    memcpy(key->text + service_size + 1, id, id_size);
+    key->size = service_size + 1 + id_size;
+}
+
+/* Within a read section. */
+static int lookup_beat(weir_registry *registry, weir__reg_item *item, uint64_t now_ns,
+                       const weir__reader *reader)
+{
     uint32_t const lease =
         item != NULL ? atomic_load_explicit(&item->lease, memory_order_relaxed) : WEIR__REG_FOREIGN;
     if (lease == WEIR__REG_LEASED) {
         weir__reg_lease_renew(registry, item, now_ns);
         (void)atomic_fetch_add_explicit(lookup_counter(registry, reader), 1, memory_order_relaxed);
     }
-    weir__read_end(reader);
     return lease == WEIR__REG_LEASED || lease == WEIR__REG_PERMANENT ? WEIR_OK : WEIR_ENOTFOUND;
+}
+
+static int lookup_heartbeat(weir_registry *registry, const char *service, const char *id,
+                            const uint64_t *now_ns)
+{
+    lookup_key key;
+    lookup_join(&key, service, id);
+    if (key.size == 0)
+        return WEIR_ENOTFOUND;
+    weir__reader *const reader = weir__read_begin();
+    uint64_t const hash = weir__reg_hash(&registry->items, key.text, key.size);
+    uint64_t const at_ns = now_ns != NULL ? *now_ns : weir__now_ns(&registry->env);
+    weir__reg_item *const item =
+        weir__reg_item_of(weir__reg_find_hashed(&registry->items, hash, key.text, key.size));
+    int const code = lookup_beat(registry, item, at_ns, reader);
+    weir__read_end(reader);
+    return code;
+}
+
+int weir_registry_heartbeat_at(weir_registry *registry, const char *service, const char *id,
+                               uint64_t now_ns)
+{
+    return lookup_heartbeat(registry, service, id, &now_ns);
 }
 
 int weir_registry_heartbeat(weir_registry *registry, const char *service, const char *id)
 {
-    return weir_registry_heartbeat_at(registry, service, id, weir__now_ns(&registry->env));
+    return lookup_heartbeat(registry, service, id, NULL);
 }

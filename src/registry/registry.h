@@ -23,8 +23,9 @@
 
 typedef struct weir__reg_waste {
     struct weir__reg_waste *next;
-    uint64_t mark; /* A grace mark, once nobody can find it any more. */
-    size_t size;
+    uint64_t mark;   /* A grace mark, once nobody can find it any more. */
+    uint32_t size;   /* Of the whole piece of memory... */
+    uint32_t before; /* ...of which so much is in front of this. */
 } weir__reg_waste;
 
 typedef struct weir__reg_wastes {
@@ -86,17 +87,24 @@ typedef enum weir__reg_lease {
 
 typedef struct weir__reg_service weir__reg_service;
 
+/* From its node on is what a heartbeat looks at. */
 typedef struct weir__reg_item {
-    weir__reg_node node; /* Its key is "<service>/<id>". */
     weir__reg_service *service;
     weir__reg_record *record;
     weir__heap_node due;      /* On the lease clock; lazily: it may have been renewed since. */
+    size_t over;              /* 1-based place among those that are over; 0 = not there. */
+    weir__reg_node node;      /* Its key is "<service>/<id>". */
     _Atomic uint64_t beat_ns; /* On the lease clock. Any thread raises it. */
     _Atomic uint32_t lease;   /* A weir__reg_lease; the writer's to set. */
     uint32_t list;            /* Of which list it was a part last. */
-    size_t over;              /* 1-based place among those that are over; 0 = not there. */
     char key[];
 } weir__reg_item;
+
+static inline weir__reg_item *weir__reg_item_of(void *node)
+{
+    return node != NULL ? (weir__reg_item *)(void *)((char *)node - offsetof(weir__reg_item, node))
+                        : NULL;
+}
 
 typedef struct weir__reg_entry {
     const weir_instance *instance; /* NULL: it is gone since the last set. */
@@ -355,12 +363,19 @@ typedef struct weir__reg_name {
 bool weir__reg_parse_key(const weir_registry *registry, weir_bytes key, weir__reg_name *name);
 
 /* directory.c */
+/* The node with that key, or NULL. Readers: within a read section. */
 void *weir__reg_find(weir__reg_directory *directory, const char *key, size_t size);
+/* The same in two steps: what is done between them is done while memory is fetched. */
+uint64_t weir__reg_hash(weir__reg_directory *directory, const char *key, size_t size);
+void *weir__reg_find_hashed(weir__reg_directory *directory, uint64_t hash, const char *key,
+                            size_t size);
 int weir__reg_enter(weir_registry *registry, weir__reg_directory *directory, weir__reg_node *node);
 void weir__reg_remove(weir__reg_directory *directory, weir__reg_node *node);
 /* Visits all: for (size_t i = 0; (node = weir__reg_next(table, &i)) != NULL;). */
 void *weir__reg_next(weir__reg_table *table, size_t *cursor);
-void *weir__reg_alloc(weir_registry *registry, size_t size); /* Waste, later. */
+/* Later it is waste: of which so many bytes are in front. */
+void *weir__reg_alloc(weir_registry *registry, size_t size, size_t before);
+void weir__reg_free(weir_registry *registry, void *waste); /* At once: nobody has seen it. */
 void weir__reg_waste_add(weir_registry *registry, void *waste);
 void weir__reg_release(weir_registry *registry, weir__reg_record *record);
 void weir__reg_sweep(weir_registry *registry); /* Nothing in force shows what is pending. */

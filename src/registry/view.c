@@ -75,7 +75,7 @@ static void view_compact(weir_registry *registry, weir__reg_service *service)
         if (service->entries[i].instance != NULL)
             service->entries[kept++] = service->entries[i];
         else
-            weir__reg_waste_add(registry, service->entries[i].item);
+            weir__reg_waste_add(registry, &service->entries[i].item->node);
     service->count = kept;
     service->gone = 0;
 }
@@ -86,7 +86,7 @@ static bool view_publish_service(weir_registry *registry, weir__reg_service *ser
     bool const apart = sum.available < sum.live; /* Else one list is both. */
     size_t const pointers = sum.live + (apart ? sum.available : 0);
     weir__reg_set *const set =
-        weir__reg_alloc(registry, sizeof *set + pointers * sizeof set->list[0]);
+        weir__reg_alloc(registry, sizeof *set + pointers * sizeof set->list[0], 0);
     if (set == NULL)
         return false;
     view_compact(registry, service);
@@ -201,15 +201,14 @@ static weir__reg_service *view_service(weir_registry *registry, const char *name
     weir__reg_service *service = weir__reg_find(&registry->services, name, size);
     if (service != NULL)
         return service;
-    service = weir__reg_alloc(registry, sizeof *service + size + 1);
+    service = weir__reg_alloc(registry, sizeof *service + size + 1, 0);
     if (service == NULL)
         return NULL;
     memcpy(service->name, name, size + 1);
     service->node.key = service->name;
     service->node.key_size = size;
     if (weir__reg_enter(registry, &registry->services, &service->node)) {
-        registry->bytes -= service->node.waste.size;
-        weir__free(&registry->env, service, service->node.waste.size);
+        weir__reg_free(registry, service);
         return NULL;
     }
     view_dirty(registry, service, 0); /* So that it goes if nobody enters. */
@@ -235,7 +234,8 @@ static int view_reserve(weir_registry *registry, weir__reg_service *service)
 static weir__reg_item *view_item(weir_registry *registry, weir__reg_service *service,
                                  const weir__reg_name *name)
 {
-    weir__reg_item *const item = weir__reg_alloc(registry, sizeof *item + name->key_size + 1);
+    weir__reg_item *const item = weir__reg_alloc(registry, sizeof *item + name->key_size + 1,
+                                                 offsetof(weir__reg_item, node));
     if (item == NULL)
         return NULL;
     memcpy(item->key, name->key, name->key_size + 1);
@@ -244,8 +244,7 @@ static weir__reg_item *view_item(weir_registry *registry, weir__reg_service *ser
     item->service = service;
     if (weir__reg_enter(registry, &registry->items, &item->node) == WEIR_OK)
         return item;
-    registry->bytes -= item->node.waste.size;
-    weir__free(&registry->env, item, item->node.waste.size);
+    weir__reg_free(registry, &item->node);
     return NULL;
 }
 
@@ -264,7 +263,8 @@ static int view_add(weir_registry *registry, const weir__reg_name *name, weir__r
     size_t const place = view_place(service, name->id);
     weir__reg_entry *const entry = &service->entries[place];
     if (place < service->count && strcmp(view_id(entry->item), name->id) == 0) {
-        weir__reg_waste_add(registry, entry->item); /* It went, and comes back, within a batch. */
+        weir__reg_waste_add(registry,
+                            &entry->item->node); /* It went, and comes back, within a batch. */
         service->gone--;
     } else {
         memmove(entry + 1, entry, (service->count - place) * sizeof *entry);
@@ -280,7 +280,8 @@ static int view_add(weir_registry *registry, const weir__reg_name *name, weir__r
 
 static int view_put(weir_registry *registry, const weir__reg_name *name, const weir_kv_pair *pair)
 {
-    weir__reg_item *item = weir__reg_find(&registry->items, name->key, name->key_size);
+    weir__reg_item *item =
+        weir__reg_item_of(weir__reg_find(&registry->items, name->key, name->key_size));
     if (item != NULL) {
         item->list = registry->list;
         if (item->record->instance.revision == pair->mod_revision)
@@ -353,7 +354,8 @@ static bool view_listed(weir__reg_follower *self)
     weir__reg_table *const table =
         atomic_load_explicit(&registry->items.table, memory_order_relaxed);
     weir__reg_item *item;
-    for (size_t i = 0; table != NULL && (item = weir__reg_next(table, &i)) != NULL;)
+    for (size_t i = 0;
+         table != NULL && (item = weir__reg_item_of(weir__reg_next(table, &i))) != NULL;)
         if (item->list != registry->list)
             view_remove(registry, item, self->revision); /* It went while we did not look. */
     registry->listed = true;
@@ -375,7 +377,7 @@ static bool view_events(weir__reg_follower *self, const weir_kv_watch_event *tol
         weir__reg_name name;
         weir__reg_item *item = NULL;
         if (weir__reg_parse_key(registry, pair->key, &name) && !name.mark)
-            item = weir__reg_find(&registry->items, name.key, name.key_size);
+            item = weir__reg_item_of(weir__reg_find(&registry->items, name.key, name.key_size));
         if (item != NULL)
             view_remove(registry, item, pair->mod_revision);
     }
@@ -405,7 +407,8 @@ void weir__reg_view_free(weir_registry *registry)
     weir__reg_table *const services =
         atomic_load_explicit(&registry->services.table, memory_order_relaxed);
     weir__reg_item *item;
-    for (size_t i = 0; items != NULL && (item = weir__reg_next(items, &i)) != NULL;)
+    for (size_t i = 0;
+         items != NULL && (item = weir__reg_item_of(weir__reg_next(items, &i))) != NULL;)
         view_remove(registry, item, 0);
     weir__reg_service *service;
     for (size_t i = 0; services != NULL && (service = weir__reg_next(services, &i)) != NULL;)
