@@ -1,0 +1,571 @@
+/* Keepers, lost races, answers that come late, memory that runs out, ends at any moment. */
+#include "support/registry_fixture.h"
+
+static weir_registry_result ended;
+static unsigned endings;
+
+static void remember_end(const weir_registry_result *result, void *user)
+{
+    (void)user;
+    ended = *result;
+    endings++;
+}
+
+static weir_registry_keeper *keep(const char *id)
+{
+    weir_registry_keeper *keeper;
+    endings = 0;
+    f.instance.id = id;
+    assert_int_equal(weir_registry_keep(f.registry, &f.instance, remember_end, NULL, &keeper),
+                     WEIR_OK);
+    slow_kv_drain(&f.slow);
+    return keeper;
+}
+
+static void wipe(void)
+{
+    char end[1];
+    weir_kv_keys const all = weir_kv_prefix((weir_bytes){"", 0}, end);
+    assert_int_equal(weir_store_delete(f.store, &all, NULL), WEIR_OK);
+}
+
+/* go-kit#1043, kratos#3883, rpcx#420, dubbo#5135: a service never comes back after a lease loss or
+ * a server outage. */
+static void what_is_kept_comes_back_with_its_latest_record(void **state)
+{
+    (void)state;
+    weir_registry_keeper *const keeper = keep("a");
+    assert_available("a");
+    pass_ms(3600000); /* The task renews. */
+    assert_available("a");
+    assert_int_equal(stats_now().evicted, 0);
+    assert_int_equal(result_of(weir_registry_set_metadata(f.registry, "orders", "a", "k", "v",
+                                                          remember_result, &f)),
+                     WEIR_OK);
+    assert_int_equal(result_of(weir_registry_set_override(f.registry, "orders", "a",
+                                                          WEIR_INSTANCE_OUT_OF_SERVICE,
+                                                          remember_result, &f)),
+                     WEIR_OK);
+    for (int i = 0; i < 3; i++) {
+        wipe(); /* The server lost all. */
+        pass_ms(2000);
+        assert_there("a");
+        assert_available("");
+        weir_registry_view view;
+        weir_registry_begin(f.registry, "orders", &view);
+        assert_string_equal(view.instances[0]->metadata[0].value, "v");
+        weir_registry_end(&view);
+    }
+    assert_int_equal(endings, 0);
+    assert_int_equal(weir_registry_release(keeper), WEIR_OK);
+    assert_there("");
+    pass_ms(3600000);
+    assert_there("");
+    assert_int_equal(weir_registry_release(NULL), WEIR_OK);
+}
+
+/* The same: it goes on for ever, with growing pauses. */
+static void a_keeper_never_gives_up(void **state)
+{
+    (void)state;
+    weir_registry_keeper *const keeper = keep("a");
+    pass_ms(10000);
+    f.slow.fail = WEIR_ESYSTEM;
+    wipe();
+    unsigned const before = f.slow.txns;
+    pass_ms(31000); /* 0, 1, 3, 7, 15 and 31 s after it was lost. */
+    assert_int_equal(f.slow.txns - before, 6);
+    pass_ms(300000); /* Each 30 s. */
+    assert_int_equal(f.slow.txns - before, 16);
+    assert_there("");
+    f.slow.fail = WEIR_OK;
+    f.slow.refuse = WEIR_EREADONLY;
+    pass_ms(60000);
+    f.slow.refuse = WEIR_OK;
+    pass_ms(30000);
+    assert_available("a");
+    assert_int_equal(endings, 0);
+    assert_int_equal(weir_registry_release(keeper), WEIR_OK);
+}
+
+/* Never resurrect a deregistered one. */
+static void what_anybody_deregistered_is_not_kept_any_more(void **state)
+{
+    (void)state;
+    weir_registry_keeper *const keeper = keep("a");
+    assert_int_equal(leave("a"), WEIR_OK);
+    pass_ms(3600000);
+    assert_there("");
+    assert_int_equal(endings, 1);
+    assert_int_equal(ended.code, WEIR_ENOTFOUND);
+    enter("a"); /* Another program's. */
+    assert_int_equal(weir_registry_release(keeper), WEIR_OK);
+    assert_there("a");
+}
+
+static void what_a_newer_registration_replaced_is_not_kept_any_more(void **state)
+{
+    (void)state;
+    weir_registry_keeper *const keeper = keep("a");
+    f.instance.stamp = 6000000;
+    f.instance.zone = "new";
+    enter("a");
+    pass_ms(1000);
+    assert_int_equal(endings, 1);
+    assert_int_equal(ended.code, WEIR_ESTALE);
+    assert_int_equal(weir_registry_release(keeper), WEIR_OK);
+    assert_there("a");
+    f.instance.stamp = 7;
+    weir_registry_keeper *const second = keep("a"); /* Older from the beginning. */
+    pass_ms(1000);
+    assert_int_equal(endings, 1);
+    assert_int_equal(ended.code, WEIR_ESTALE);
+    assert_int_equal(weir_registry_release(second), WEIR_OK);
+}
+
+static void a_keeper_takes_its_lease_back_from_another_node(void **state)
+{
+    (void)state;
+    weir_registry *const first = f.registry;
+    weir_registry *second;
+    f.instance.stamp = 9;
+    weir_registry_keeper *const keeper = keep("a");
+    f.options.node = "second";
+    assert_int_equal(weir_registry_create(&second, &f.options), WEIR_OK);
+    f.registry = second;
+    enter("a");
+    f.registry = first;
+    assert_int_equal(beat("a"), WEIR_ENOTFOUND);
+    pass_ms(30000);
+    assert_int_equal(beat("a"), WEIR_OK);
+    weir_registry_destroy(second);
+    assert_int_equal(weir_registry_release(keeper), WEIR_OK);
+}
+
+static void one_instance_has_one_keeper(void **state)
+{
+    (void)state;
+    weir_registry_keeper *const keeper = keep("a");
+    weir_registry_keeper *second;
+    assert_int_equal(weir_registry_keep(f.registry, &f.instance, NULL, NULL, &second), WEIR_EBUSY);
+    assert_null(second);
+    f.instance.id = "";
+    assert_int_equal(weir_registry_keep(f.registry, &f.instance, NULL, NULL, &second), WEIR_EINVAL);
+    f.instance.permanent = true;
+    weir_registry_keeper *const permanent = keep("p");
+    pass_ms(100000);
+    assert_there("a p");
+    assert_int_equal(weir_registry_release(keeper), WEIR_OK);
+    weir_registry_destroy(f.registry); /* With a keeper still there: what it kept stays. */
+    (void)permanent;
+    assert_int_equal(weir_registry_create(&f.registry, &f.options), WEIR_OK);
+    assert_there("p");
+}
+
+static void a_keeper_may_be_released_while_it_registers(void **state)
+{
+    (void)state;
+    weir_registry_keeper *keeper;
+    f.slow.quick = false;
+    f.instance.id = "a";
+    endings = 0;
+    assert_int_equal(weir_registry_keep(f.registry, &f.instance, remember_end, NULL, &keeper),
+                     WEIR_OK);
+    assert_int_equal(weir_registry_release(keeper), WEIR_OK);
+    slow_kv_drain(&f.slow);
+    pass_ms(100000);
+    assert_there("");
+    assert_int_equal(endings, 0);
+}
+
+/* ---- Races ---- */
+
+static unsigned race_left;
+
+static void race_put(void *user)
+{
+    char value[64];
+    if (race_left-- == 0)
+        return;
+    (void)sprintf(value, "{\"weight\":%u,\"stamp\":3}", race_left);
+    assert_int_equal(weir_store_put(f.store, weir_bytes_of("registry/orders/a"),
+                                    weir_bytes_of(value), 0, NULL),
+                     WEIR_OK);
+    f.slow.before = race_put;
+    f.slow.user = user;
+}
+
+static void a_change_that_loses_a_race_is_made_again_on_what_is_there_then(void **state)
+{
+    (void)state;
+    f.instance.stamp = 3;
+    enter("a");
+    race_left = 3;
+    f.slow.before = race_put;
+    assert_int_equal(result_of(weir_registry_set_metadata(f.registry, "orders", "a", "k", "v",
+                                                          remember_result, &f)),
+                     WEIR_OK);
+    weir_registry_view view;
+    weir_registry_begin(f.registry, "orders", &view);
+    assert_int_equal(view.instances[0]->weight, 0); /* The last of the others' changes... */
+    assert_string_equal(view.instances[0]->metadata[0].value, "v"); /* ...and ours. */
+    weir_registry_end(&view);
+    race_left = 100;
+    f.slow.before = race_put;
+    assert_int_equal(result_of(
+                         weir_registry_drain(f.registry, "orders", "a", true, remember_result, &f)),
+                     WEIR_EBUSY);
+    f.slow.before = NULL;
+}
+
+static void race_break(void *user)
+{
+    (void)user;
+    assert_int_equal(weir_store_put(f.store, weir_bytes_of("registry/orders/a"),
+                                    weir_bytes_of("broken"), 0, NULL),
+                     WEIR_OK);
+}
+
+static void a_broken_value_can_be_replaced_and_taken_out_but_not_changed(void **state)
+{
+    (void)state;
+    race_break(NULL);
+    assert_int_equal(result_of(
+                         weir_registry_drain(f.registry, "orders", "a", true, remember_result, &f)),
+                     WEIR_EPROTOCOL);
+    enter("a");
+    assert_there("a");
+    race_break(NULL);
+    assert_int_equal(leave("a"), WEIR_OK);
+    assert_there("");
+}
+
+static void race_leave(void *user)
+{
+    (void)user;
+    weir_kv_op const ops[] = {
+        {.kind = WEIR_KV_DELETE, .range.keys.key = {"registry/orders/a", 17}},
+        {.kind = WEIR_KV_PUT,
+         .range.keys.key = {"registry/orders//a", 18},
+         .value = {"{\"by\":1,\"stamp\":8}", 18}},
+    };
+    weir_kv_txn const txn = {.then_ops = ops, .then_count = 2};
+    assert_int_equal(weir_store_kv(f.store).txn(f.store, &txn, NULL, NULL), WEIR_OK);
+}
+
+static void a_registration_that_meets_a_deregistration_under_way_loses(void **state)
+{
+    (void)state;
+    f.instance.stamp = 8;
+    enter("a");
+    f.slow.before = race_leave;
+    assert_int_equal(register_code("a"), WEIR_ESTALE);
+    f.instance.stamp = 9;
+    enter("a");
+    f.slow.before = race_leave;
+    assert_int_equal(leave("a"), WEIR_ENOTFOUND);
+}
+
+static void marks_of_other_programs_may_be_anything(void **state)
+{
+    (void)state;
+    assert_int_equal(weir_store_put(f.store, weir_bytes_of("registry/orders//a"),
+                                    weir_bytes_of("x"), 0, NULL),
+                     WEIR_OK);
+    f.instance.stamp = 1;
+    enter("a");
+}
+
+/* ---- Answers that come late ---- */
+
+static void changes_are_in_force_when_the_space_says_so(void **state)
+{
+    (void)state;
+    f.slow.quick = false;
+    f.instance.id = "a";
+    f.done = 0;
+    assert_int_equal(weir_registry_register(f.registry, &f.instance, remember_result, &f), WEIR_OK);
+    assert_int_equal(f.done, 0);
+    assert_there("");
+    slow_kv_drain(&f.slow);
+    assert_int_equal(f.done, 1);
+    assert_there("a");
+    assert_int_equal(weir_registry_deregister(f.registry, "orders", "a", remember_result, &f),
+                     WEIR_OK);
+    assert_there("a");
+    slow_kv_drain(&f.slow);
+    assert_int_equal(f.done, 2);
+    assert_there("");
+}
+
+static void changes_under_way_are_told_of_the_end(void **state)
+{
+    (void)state;
+    enter("a");
+    f.slow.quick = false;
+    f.done = 0;
+    f.instance.id = "b";
+    assert_int_equal(weir_registry_register(f.registry, &f.instance, remember_result, &f), WEIR_OK);
+    assert_int_equal(weir_registry_drain(f.registry, "orders", "a", true, remember_result, &f),
+                     WEIR_OK);
+    assert_int_equal(weir_registry_deregister(f.registry, "orders", "a", remember_result, &f),
+                     WEIR_OK);
+    assert_int_equal(weir_registry_deregister(f.registry, "orders", "a", NULL, NULL), WEIR_OK);
+    static listener all;
+    all = (listener){.told = 0};
+    weir_registry_watch_options options = WEIR_REGISTRY_WATCH_OPTIONS_INIT;
+    options.fn = listen_to;
+    options.user = &all;
+    assert_int_equal(weir_registry_watch_start(f.registry, &options, &all.watch), WEIR_OK);
+    weir_registry_destroy(f.registry);
+    f.registry = NULL;
+    assert_int_equal(f.done, 3);
+    assert_int_equal(f.result.code, WEIR_ECLOSED);
+    slow_kv_drain(&f.slow); /* Nobody is there to hear of it. */
+    assert_int_equal(f.done, 3);
+    assert_int_equal(all.told, 0);
+}
+
+static void what_the_space_refuses_is_told(void **state)
+{
+    (void)state;
+    enter("a");
+    f.slow.refuse = WEIR_EREADONLY;
+    f.done = 0;
+    assert_int_equal(register_code("b"), WEIR_EREADONLY);
+    assert_int_equal(weir_registry_deregister(f.registry, "orders", "a", remember_result, &f),
+                     WEIR_EREADONLY);
+    assert_int_equal(f.done, 0);
+    f.slow.refuse = WEIR_OK;
+    f.slow.fail = WEIR_ESYSTEM;
+    assert_int_equal(register_code("b"), WEIR_ESYSTEM);
+    assert_int_equal(leave("a"), WEIR_ESYSTEM);
+    f.slow.fail = WEIR_OK;
+    assert_there("a");
+}
+
+/* ---- Out of memory ---- */
+
+/* Fails each allocation in turn: WEIR_ENOMEM and nothing has changed, or it was done, and shows at
+ * the latest once memory is there again. */
+static void sweep(int (*act)(void), const char *before, const char *after)
+{
+    bool done = false;
+    for (unsigned n = 1; !done; n++) {
+        f.fake.calls = 0;
+        f.fake.fail_at = n;
+        f.done = 0;
+        int const code = act();
+        done = f.fake.calls < n;
+        f.fake.fail_at = 0;
+        if (code == WEIR_ENOMEM) {
+            pass_ms(2000);
+            assert_there(before);
+            continue;
+        }
+        assert_int_equal(code, WEIR_OK);
+        pass_ms(2000);
+        assert_true(stats_now().synced);
+        if (f.done > 0 && f.result.code == WEIR_OK) {
+            assert_there(after);
+            wipe();
+            weir_kv_op const op = {.kind = WEIR_KV_PUT,
+                                   .range.keys.key = {"registry/orders/z", 17},
+                                   .value = {"{\"permanent\":true}", 18}};
+            weir_kv_txn const txn = {.then_ops = &op, .then_count = 1};
+            assert_int_equal(f.kv.txn(f.kv.self, &txn, NULL, NULL), WEIR_OK);
+        } else {
+            assert_int_equal(f.result.code, WEIR_ENOMEM);
+            assert_there(before);
+        }
+    }
+}
+
+static int act_register(void)
+{
+    f.instance.id = "a";
+    return weir_registry_register(f.registry, &f.instance, remember_result, &f);
+}
+
+static int act_deregister(void)
+{
+    return weir_registry_deregister(f.registry, "orders", "z", remember_result, &f);
+}
+
+static int act_metadata(void)
+{
+    return weir_registry_set_metadata(f.registry, "orders", "z", "k", "v", remember_result, &f);
+}
+
+static void put_z(void)
+{
+    assert_int_equal(weir_store_put(f.store, weir_bytes_of("registry/orders/z"),
+                                    weir_bytes_of("{\"permanent\":true}"), 0, NULL),
+                     WEIR_OK);
+}
+
+static void registering_survives_every_failed_allocation(void **state)
+{
+    (void)state;
+    put_z();
+    sweep(act_register, "z", "a z");
+}
+
+static void deregistering_survives_every_failed_allocation(void **state)
+{
+    (void)state;
+    put_z();
+    sweep(act_deregister, "z", "");
+}
+
+static void changing_survives_every_failed_allocation(void **state)
+{
+    (void)state;
+    put_z();
+    sweep(act_metadata, "z", "z");
+}
+
+static void keeping_survives_every_failed_allocation(void **state)
+{
+    (void)state;
+    bool done = false;
+    for (unsigned n = 1; !done; n++) {
+        weir_registry_keeper *keeper;
+        f.instance.id = "a";
+        f.instance.stamp = n;
+        f.fake.calls = 0;
+        f.fake.fail_at = n;
+        int const code = weir_registry_keep(f.registry, &f.instance, remember_end, NULL, &keeper);
+        done = f.fake.calls < n;
+        f.fake.fail_at = 0;
+        if (code == WEIR_ENOMEM) {
+            assert_null(keeper);
+            assert_there("");
+            continue;
+        }
+        assert_int_equal(code, WEIR_OK);
+        pass_ms(4000);
+        assert_there("a");
+        f.fake.calls = 0;
+        f.fake.fail_at = 1;
+        assert_int_equal(weir_registry_release(keeper), WEIR_ENOMEM);
+        f.fake.fail_at = 0;
+        assert_int_equal(weir_registry_release(keeper), WEIR_OK);
+        wipe(); /* The mark, too. */
+    }
+}
+
+static void watching_survives_every_failed_allocation(void **state)
+{
+    (void)state;
+    bool done = false;
+    put_z();
+    for (unsigned n = 1; !done; n++) {
+        static listener all;
+        weir_registry_watch_options options = WEIR_REGISTRY_WATCH_OPTIONS_INIT;
+        options.fn = listen_to;
+        options.user = &all;
+        all = (listener){.told = 0};
+        f.fake.calls = 0;
+        f.fake.fail_at = n;
+        int const code = weir_registry_watch_start(f.registry, &options, &all.watch);
+        put_z();
+        done = f.fake.calls < n;
+        f.fake.fail_at = 0;
+        if (code == WEIR_ENOMEM) {
+            assert_null(all.watch);
+            pass_ms(2000);
+            continue;
+        }
+        assert_int_equal(code, WEIR_OK);
+        pass_ms(4000); /* Whatever failed, it is listed again. */
+        unsigned const told = all.told;
+        put_z();
+        assert_int_equal(all.told, told + 1);
+        assert_int_equal(all.events[told].kind, WEIR_REGISTRY_CHANGED);
+        weir_registry_watch_stop(all.watch);
+    }
+}
+
+static void reports_survive_every_failed_allocation(void **state)
+{
+    (void)state;
+    put_z();
+    f.fake.fail_at = f.fake.calls + 1;
+    assert_int_equal(weir_registry_report_health(f.registry, "orders", "z", false), WEIR_ENOMEM);
+    f.fake.fail_at = 0;
+    pass_ms(1000);
+    assert_available("z");
+    assert_true(stats_now().synced);
+}
+
+static void create_survives_every_failed_allocation(void **state)
+{
+    (void)state;
+    bool done = false;
+    put_z();
+    weir_registry_destroy(f.registry);
+    f.registry = NULL;
+    for (unsigned n = 1; !done; n++) {
+        f.fake.calls = 0;
+        f.fake.fail_at = n;
+        int const code = weir_registry_create(&f.registry, &f.options);
+        done = f.fake.calls < n;
+        f.fake.fail_at = 0;
+        if (code == WEIR_ENOMEM) {
+            assert_null(f.registry);
+            assert_int_equal(f.fake.live, 0);
+            continue;
+        }
+        assert_int_equal(code, WEIR_OK);
+        pass_ms(2000);
+        assert_true(stats_now().synced);
+        assert_there("z");
+        weir_registry_destroy(f.registry);
+        f.registry = NULL;
+    }
+}
+
+static void memory_of_an_instance_is_bounded_as_the_header_says(void **state)
+{
+    (void)state;
+    char id[8];
+    f.instance.host = NULL;
+    for (int i = 0; i < 1000; i++) {
+        (void)sprintf(id, "i%05d", i);
+        enter(id);
+    }
+    (void)run_task();
+    weir_registry_stats const stats = stats_now();
+    size_t const strings = 2 * (6 + 1 + 6 + 1) + 6; /* Names, in key and record, and NULs. */
+    assert_true(stats.bytes / stats.instances < 600 + strings);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(what_is_kept_comes_back_with_its_latest_record),
+        TEST(a_keeper_never_gives_up),
+        TEST(what_anybody_deregistered_is_not_kept_any_more),
+        TEST(what_a_newer_registration_replaced_is_not_kept_any_more),
+        TEST(a_keeper_takes_its_lease_back_from_another_node),
+        TEST(one_instance_has_one_keeper),
+        TEST(a_keeper_may_be_released_while_it_registers),
+        TEST(a_change_that_loses_a_race_is_made_again_on_what_is_there_then),
+        TEST(a_broken_value_can_be_replaced_and_taken_out_but_not_changed),
+        TEST(a_registration_that_meets_a_deregistration_under_way_loses),
+        TEST(marks_of_other_programs_may_be_anything),
+        TEST(changes_are_in_force_when_the_space_says_so),
+        TEST(changes_under_way_are_told_of_the_end),
+        TEST(what_the_space_refuses_is_told),
+        TEST(registering_survives_every_failed_allocation),
+        TEST(deregistering_survives_every_failed_allocation),
+        TEST(changing_survives_every_failed_allocation),
+        TEST(keeping_survives_every_failed_allocation),
+        TEST(watching_survives_every_failed_allocation),
+        TEST(reports_survive_every_failed_allocation),
+        TEST(create_survives_every_failed_allocation),
+        TEST(memory_of_an_instance_is_bounded_as_the_header_says),
+    };
+    return cmocka_run_group_tests_name("registry_life", tests, NULL, NULL);
+}
