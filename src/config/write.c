@@ -15,6 +15,7 @@ typedef struct write_target {
     size_t from_at, from_size, to_at; /* ...and those that are beyond the bound. */
     weir_bytes raw;                   /* Known: its record; borrowed from the view or a result. */
     uint64_t mod_revision;
+    uint64_t floor; /* A version that was there once, though the kv may not know it any more. */
     weir__config_record record; /* Version 0: there is none, or none of ours. */
 } write_target;
 
@@ -87,6 +88,13 @@ static weir_bytes write_value(const write_call *write, const write_target *targe
     return target->edit.from_first ? write->targets[0].record.value : target->edit.value;
 }
 
+/* The one that it becomes. */
+static uint64_t write_version(const write_target *target)
+{
+    uint64_t const known = target->record.version;
+    return (known > target->floor ? known : target->floor) + 1;
+}
+
 static bool write_changes(const write_target *target)
 {
     switch (target->edit.what) {
@@ -150,7 +158,7 @@ static void write_heads(weir_config *config, write_call *write)
         target->head_size = target->past_size = target->from_size = 0;
         if (!target->ours || edit->what == WEIR__CONFIG_DROP)
             continue;
-        weir__config_record record = {.version = target->record.version + 1,
+        weir__config_record record = {.version = write_version(target),
                                       .modified_ms = ms,
                                       .deleted = edit->what == WEIR__CONFIG_REMOVE};
         if (edit->source != NULL)
@@ -371,7 +379,7 @@ static void write_succeeded(write_call *write, uint64_t revision)
     write_into_view(write->call.config, write, revision);
     for (size_t i = write->count; i-- > 0;)
         if (write->targets[i].ours && write->targets[i].edit.what != WEIR__CONFIG_DROP)
-            result.version = write->targets[i].record.version + 1;
+            result.version = write_version(&write->targets[i]);
     write_finish(write, &result);
 }
 
@@ -453,6 +461,8 @@ static void write_know_view(weir_config *config, const write_call *write, write_
         return;
     const weir__config_entry *const entry = weir__config_find(config, key.name.data, key.name.size);
     const weir__config_item *const item = weir__config_item_of(entry, key.scope);
+    if (item != NULL)
+        target->floor = item->version;
     if (item != NULL && item->raw_size > 0)
         write_know(target, (weir_bytes){weir__config_bytes(entry, item->raw_at), item->raw_size},
                    item->revision);
