@@ -115,7 +115,7 @@ typedef struct weir_config_options {
                    .id = NULL,                                                                     \
                    .labels = NULL,                                                                 \
                    .label_count = 0},                                                              \
-        .history = 10, .batch = 32, .page = 1000, .retry_ms = 1000, .on_sync = NULL,               \
+        .history = 10, .batch = 32, .page = 10000, .retry_ms = 1000, .on_sync = NULL,              \
         .on_problem = NULL, .user = NULL, .env = NULL                                              \
     }
 

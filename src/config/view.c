@@ -6,6 +6,12 @@
 #define CONFIG_SWEEP_EVERY 64 /* A barrier costs as much as a few writes: shared by so many. */
 #define CONFIG_ENTRY_MAX   UINT32_MAX
 
+#if defined(__GNUC__)
+#define VIEW_PREFETCH(p) __builtin_prefetch(p)
+#else
+#define VIEW_PREFETCH(p) ((void)(p))
+#endif
+
 static void config_retire(weir_config *config, weir__config_garbage *garbage)
 {
     garbage->mark = weir__grace_mark();
@@ -63,8 +69,11 @@ static weir__config_slot *config_slot(weir__config_slots *slots, uint64_t hash, 
             atomic_load_explicit(&slot->entry, memory_order_acquire);
         if (entry == NULL)
             return slot;
-        if (atomic_load_explicit(&slot->hash, memory_order_relaxed) == hash &&
-            entry->name_size == size &&
+        if (atomic_load_explicit(&slot->hash, memory_order_relaxed) != hash)
+            continue;
+        VIEW_PREFETCH((const char *)entry + WEIR__CACHE_LINE); /* The name, and the value: */
+        VIEW_PREFETCH((const char *)entry + (size_t)2 * WEIR__CACHE_LINE); /* all at once. */
+        if (entry->name_size == size &&
             memcmp(weir__config_bytes(entry, entry->name_at), name, size) == 0)
             return slot;
     }
