@@ -153,8 +153,9 @@ static int codec_replay_pair(weir_store *store, codec_reader *reader)
     pair.mod_revision = codec_read_number(reader);
     pair.version = codec_read_number(reader);
     pair.lease = codec_read_number(reader);
-    if (reader->broken || pair.key.size == 0 || pair.version == 0 ||
-        pair.mod_revision > store->pending)
+    if (reader->broken || pair.key.size == 0 || pair.version == 0 || pair.create_revision == 0 ||
+        pair.create_revision > pair.mod_revision || pair.mod_revision > store->pending ||
+        weir__history_end(store) > 0) /* A snapshot is before all changes. */
         return WEIR_ECORRUPT;
     return weir__space_restore(store, &pair);
 }
@@ -162,6 +163,8 @@ static int codec_replay_pair(weir_store *store, codec_reader *reader)
 /* History begins behind it. */
 static int codec_replay_begin(weir_store *store, codec_reader *reader, uint64_t revision)
 {
+    if (atomic_load_explicit(&store->version_count, memory_order_relaxed) > 0)
+        return WEIR_ECORRUPT;
     store->next_lease_id = codec_read_number(reader);
     store->watchable = revision + 1;
     atomic_store_explicit(&store->compacted, revision, memory_order_relaxed);
