@@ -259,6 +259,8 @@ static int recovery_segments(weir__log *log, uint64_t last, weir__log_replay_fn 
         recovery_file file;
         log->segment.sequence = sequence;
         result = recovery_open(log, &file, "log", sequence, WEIR__FORMAT_SEGMENT, error);
+        if (result == WEIR_ENOTFOUND && error->code == WEIR_ECORRUPT)
+            return WEIR_ECORRUPT; /* A snapshot's damage explains it. */
         if (result == WEIR_ENOTFOUND)
             return recovery_complain(&file, WEIR_ECORRUPT, 0, "it is missing", error);
         if (result != WEIR_OK)

@@ -447,6 +447,18 @@ static void a_damaged_snapshot_is_replaced_by_the_one_before_if_all_since_is_the
     assert_int_equal(weir__log_snapshot_revision(f.log), 1);
 }
 
+static void a_segment_that_a_damaged_snapshot_held_is_not_what_is_told_of(void **state)
+{
+    (void)state;
+    assert_int_equal(open_log(), WEIR_OK);
+    assert_int_equal(add_safely(1, 900), WEIR_OK);
+    take_snapshot(1);
+    fake_files_last(&f.disk, "snapshot-")->data[60] ^= 1;
+    assert_int_equal(open_log(), WEIR_ECORRUPT);
+    assert_string_equal(f.error.file, "snapshot-0000000000000001");
+    assert_int_equal(f.error.offset, 40);
+}
+
 static void a_damaged_snapshot_alone_is_no_empty_folder(void **state)
 {
     (void)state;
@@ -550,6 +562,7 @@ int main(void)
         TEST(a_snapshot_of_nothing_can_be_given_up),
         TEST(a_snapshot_holds_what_was_before_and_the_log_what_came_since),
         TEST(a_damaged_snapshot_is_replaced_by_the_one_before_if_all_since_is_there),
+        TEST(a_segment_that_a_damaged_snapshot_held_is_not_what_is_told_of),
         TEST(a_damaged_snapshot_alone_is_no_empty_folder),
         TEST(failed_allocations_change_nothing),
         TEST(opening_survives_each_failed_allocation),
