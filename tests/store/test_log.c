@@ -161,7 +161,7 @@ static void records_come_back_in_order_across_segments(void **state)
     assert_int_equal(open_log(), WEIR_OK);
     for (uint64_t revision = 1; revision <= 50; revision++)
         assert_int_equal(add_safely(revision, 400 + revision), WEIR_OK);
-    assert_true(weir__log_bytes(f.log) > 50 * 400);
+    assert_true(weir__log_bytes(f.log) > 20000);
     assert_int_equal(open_log(), WEIR_OK);
     expect_records(1, 50);
     assert_non_null(fake_find(f.disk.now, "log-0000000000000005"));
@@ -231,7 +231,7 @@ static void a_flipped_bit_beside_sectors_of_zeros_is_damage(void **state)
     write_blank_record();
     size_t const size = fake_files_last(&f.disk, "log-")->size;
     assert_int_equal(size, 40 + 32 + 104 + 32 + 2000);
-    for (size_t bit = 40 * 8; bit < size * 8; bit++) {
+    for (size_t bit = 320; bit < size * 8; bit++) {
         unsigned char *const byte = &fake_files_last(&f.disk, "log-")->data[bit / 8];
         *byte ^= (unsigned char)(1U << bit % 8);
         assert_int_equal(open_log(), WEIR_ECORRUPT);
@@ -421,7 +421,7 @@ static void a_snapshot_holds_what_was_before_and_the_log_what_came_since(void **
     assert_int_equal(weir__log_snapshot_end(f.log), WEIR_OK);
     assert_int_equal(weir__log_snapshot_revision(f.log), 10);
     assert_int_equal(weir__log_snapshot_bytes(f.log), 40 + 11 * 40);
-    assert_true(weir__log_bytes(f.log) < 2 * 1000);
+    assert_true(weir__log_bytes(f.log) < 2000);
     assert_null(fake_find(f.disk.now, "log-0000000000000001"));
     assert_int_equal(open_log(), WEIR_OK);
     expect_prefix(12, 12);
