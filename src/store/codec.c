@@ -108,12 +108,18 @@ static weir_bytes codec_read_bytes(codec_reader *reader)
     return bytes;
 }
 
+/* Changes are later than the snapshot. */
+static bool codec_is_old(const weir_store *store)
+{
+    return store->pending < store->watchable;
+}
+
 static int codec_replay_put(weir_store *store, codec_reader *reader)
 {
     weir_bytes const key = codec_read_bytes(reader);
     weir_bytes const value = codec_read_bytes(reader);
     uint64_t const lease = codec_read_number(reader);
-    if (reader->broken || key.size == 0)
+    if (reader->broken || key.size == 0 || codec_is_old(store))
         return WEIR_ECORRUPT;
     return weir__space_put(store, key, value, lease);
 }
@@ -121,7 +127,8 @@ static int codec_replay_put(weir_store *store, codec_reader *reader)
 static int codec_replay_delete(weir_store *store, codec_reader *reader)
 {
     weir_bytes const bytes = codec_read_bytes(reader);
-    if (reader->broken || bytes.size == 0 || weir__space_find(store, bytes) == NULL)
+    if (reader->broken || bytes.size == 0 || codec_is_old(store) ||
+        weir__space_find(store, bytes) == NULL)
         return WEIR_ECORRUPT;
     return weir__space_delete(store, weir__index_find(&store->index, bytes));
 }
