@@ -13,8 +13,8 @@
  * answering with what it last knew, says so (`synced` is false), and lists all again: an empty
  * answer that is synced is a confirmed one.
  *
- * An ephemeral instance has a lease of the registry at which it was registered, which its heartbeats
- * renew; they never touch the space. One that is not renewed for `expire_ms` is removed, unless so
+ * An ephemeral instance has a lease of the registry at which it was registered, and renews it by
+ * heartbeats, which never touch the space. One that is not renewed for `expire_ms` is removed, unless so
  * many fall silent at once that the fault is likely our own (Eureka's self-preservation, in fleets
  * of `preserve_min` and more, for `preserve_ms` at most; also before the first full minute of
  * renewals is counted), and no more at a time than `evict_percent`, chosen at random. All leases
@@ -23,8 +23,8 @@
  *
  * Nothing comes back that was taken out: every change is a transaction that compares what it is
  * based on, late heartbeats are told WEIR_ENOTFOUND, and a deregistration leaves a mark,
- * `<root><service>//<id>`, for `mark_ms`. Registrations as old as the mark are WEIR_ESTALE. By the
- * mark, in the same revision, watchers tell a deregistration from an expiry, which is a bare delete.
+ * `<root><service>//<id>`, for `mark_ms`. Registrations as old as the mark are WEIR_ESTALE. By
+ * the mark, in the same revision, watchers tell a deregistration from an expiry: a bare delete.
  *
  * Threads:    weir_registry_begin(), _end(), _lookup(), _visit_services() and _heartbeat(): any
  *             thread. All else, and the task: the thread of the weir_kv; callbacks come on it, and
@@ -114,8 +114,8 @@ typedef struct weir_registry_options {
     size_t struct_size; /**< Set by the macro; leave alone. */
     const weir_kv *kv;  /**< Copied; what it stands for outlives the registry. Not NULL. */
     const char *root;   /**< All keys begin with it; at most 255 bytes; copied. */
-    /** Name of this registry: at most 255 bytes; copied. Registries that share a space need names of
-     * their own, each the same after a restart: it keeps the leases of what was registered at it. */
+    /** Name of this registry: at most 255 bytes; copied. Registries that share a space need names
+     * of their own, each the same after a restart: each keeps the leases of its registrations. */
     const char *node;
     uint64_t renew_ms;         /**< Between heartbeats, as a rule; 1 to 86,400,000. */
     uint64_t expire_ms;        /**< Without one, until removed; renew_ms to 864,000,000. */
@@ -178,8 +178,8 @@ typedef struct weir_registry_result {
 typedef void (*weir_registry_done_fn)(const weir_registry_result *result, void *user);
 
 /**
- * Enter an instance, or put it in place of an older registration of its id. It has a new lease, kept
- * by this registry. An override of its id stays, and if the stamp is the same, draining too.
+ * Enter an instance, or put it in place of an older registration of its id. It has a new lease,
+ * kept by this registry. An override of its id stays, and if the stamp is the same, draining too.
  *
  * @param instance  copied.
  * @param done      may be NULL, as in all changes.
@@ -426,7 +426,7 @@ WEIR_API const char *weir_registry_event_name(weir_registry_event_kind kind);
  * with a higher stamp, it does not come back: then the keeper ends, and tells why.
  *
  * @param ended  may be NULL. Told WEIR_ENOTFOUND (deregistered), WEIR_ESTALE (replaced) or
- *               WEIR_EINVAL, WEIR_ETOOLARGE (the space does not take it); then only release is left.
+ *               WEIR_EINVAL, WEIR_ETOOLARGE (not taken); then only release is left.
  * @param out    receives the keeper, before anything is told; NULL on failure.
  * @return WEIR_OK: it is being kept; WEIR_EINVAL, WEIR_ETOOLARGE, WEIR_ENOMEM; WEIR_EBUSY: it has
  *         a keeper already; or as weir_kv says.

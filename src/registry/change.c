@@ -71,7 +71,15 @@ void weir__reg_changes_close(weir_registry *registry)
     }
 }
 
-/* Of this size: the keys and two more strings go into its tail. */
+static const char *change_store(char **tail, const char *bytes, size_t size)
+{
+    char *const at = *tail;
+    memcpy(at, bytes, size);
+    *tail += size;
+    return at;
+}
+
+/* The keys and all strings go into its tail. */
 static weir__reg_change *change_create(weir_registry *registry, weir__reg_change_kind kind,
                                        const char *service, const char *id, const char *name,
                                        const char *value)
@@ -92,28 +100,19 @@ static weir__reg_change *change_create(weir_registry *registry, weir__reg_change
     change->size = size;
     weir__text_init(&change->text, &change->env);
     char *tail = change->tail;
-    change->key = tail;
     change->key_size = key_size;
-    memcpy(tail, registry->root, registry->root_size);
-    tail += registry->root_size;
-    memcpy(tail, service, service_size);
-    tail[service_size] = '/';
-    memcpy(tail + service_size + 1, id, id_size);
-    tail += service_size + 1 + id_size;
-    size_t const head = registry->root_size + service_size + 1;
-    change->mark = tail; /* The same with another slash. */
-    change->mark_size = key_size + 1;
-    memcpy(tail, change->key, head);
-    tail[head] = '/';
-    memcpy(tail + head + 1, id, id_size);
-    tail += key_size + 1;
-    change->service = memcpy(tail, service, service_size + 1);
-    change->id = memcpy(tail + service_size + 1, id, id_size + 1);
-    tail += service_size + id_size + 2;
-    if (name != NULL)
-        change->name = memcpy(tail, name, name_size);
-    if (value != NULL)
-        change->value = memcpy(tail + name_size, value, value_size);
+    change->key = change_store(&tail, registry->root, registry->root_size);
+    (void)change_store(&tail, service, service_size);
+    (void)change_store(&tail, "/", 1);
+    (void)change_store(&tail, id, id_size);
+    change->mark_size = key_size + 1; /* The same with another slash. */
+    change->mark = change_store(&tail, change->key, key_size - id_size);
+    (void)change_store(&tail, "/", 1);
+    (void)change_store(&tail, id, id_size);
+    change->service = change_store(&tail, service, service_size + 1);
+    change->id = change_store(&tail, id, id_size + 1);
+    change->name = name != NULL ? change_store(&tail, name, name_size) : NULL;
+    change->value = value != NULL ? change_store(&tail, value, value_size) : NULL;
     return change;
 }
 

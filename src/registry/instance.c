@@ -5,8 +5,9 @@
 
 #include <string.h>
 
-#define INSTANCE_MAX_VALUE (4 * WEIR_REGISTRY_MAX_BYTES) /* Of what others may have put there. */
-#define INSTANCE_MAX_MS    UINT64_C(864000000)
+#define INSTANCE_MAX_VALUE                                                                         \
+    (UINT64_C(4) * WEIR_REGISTRY_MAX_BYTES) /* Of what others may have put there. */
+#define INSTANCE_MAX_MS UINT64_C(864000000)
 
 static const char *instance_str(const char *str)
 {
@@ -15,24 +16,33 @@ static const char *instance_str(const char *str)
 
 /* ---- Validation ---- */
 
-/*
- * UTF-8 (Unicode 15, table 3-7): JSON would have to replace what is not, and names would no longer
- * be what they were.
- */
+/* The length of the UTF-8 sequence at p (Unicode 15, table 3-7); 0 = it is none. */
+static unsigned instance_sequence(const unsigned char *p)
+{
+    if (p[0] < 0x80)
+        return 1;
+    if (p[0] < 0xc2 || p[0] > 0xf4)
+        return 0;
+    unsigned const size = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+    unsigned const low = p[0] == 0xe0 ? 0xa0 : p[0] == 0xf0 ? 0x90 : 0x80;
+    unsigned const high = p[0] == 0xed ? 0x9f : p[0] == 0xf4 ? 0x8f : 0xbf;
+    if (p[1] < low || p[1] > high)
+        return 0;
+    for (unsigned i = 2; i < size; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    return size;
+}
+
+/* JSON would have to replace what is not, and names would no longer be what they were. */
 static bool instance_utf8(const char *str)
 {
     const unsigned char *p = (const unsigned char *)str;
     while (*p != 0) {
-        unsigned const lead = *p++;
-        unsigned more = lead < 0x80 ? 0 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
-        if (lead >= 0x80 && (lead < 0xc2 || lead > 0xf4))
+        unsigned const size = instance_sequence(p);
+        if (size == 0)
             return false;
-        if ((lead == 0xe0 && *p < 0xa0) || (lead == 0xed && *p > 0x9f) ||
-            (lead == 0xf0 && *p < 0x90) || (lead == 0xf4 && *p > 0x8f))
-            return false;
-        for (; more > 0; more--, p++)
-            if ((*p & 0xc0) != 0x80)
-                return false;
+        p += size;
     }
     return true;
 }

@@ -112,6 +112,7 @@ static void registry_init(weir_registry *registry, const weir_env *env,
                           const weir_registry_options *options)
 {
     registry->env = *env;
+    registry->serial = weir__reg_serial();
     registry->kv = *options->kv;
     registry->options = *options;
     registry->options.env = NULL; /* The caller's; ours are copies. */

@@ -99,11 +99,37 @@ bool weir_registry_visit_services(weir_registry *registry,
 
 /* ---- Heartbeats ---- */
 
-/* Threads are told apart by where their readers lie. */
-static _Atomic uint64_t *lookup_counter(weir_registry *registry, const weir__reader *reader)
+/* A thread's own counter, while there are some left: counting is a mere addition then. */
+static _Thread_local struct {
+    uint64_t registry; /* Its serial: addresses come again. */
+    _Atomic uint64_t *own;
+} lookup_counter;
+
+static _Atomic uint64_t *lookup_claim(weir_registry *registry)
 {
-    uint64_t const spread = weir__mix64((uint64_t)(uintptr_t)reader);
-    return &registry->counts[spread % WEIR__REG_COUNTS].renewals;
+    uint32_t const place = atomic_fetch_add_explicit(&registry->claims, 1, memory_order_relaxed);
+    lookup_counter.registry = registry->serial;
+    lookup_counter.own = place < WEIR__REG_COUNTS - 1 ? &registry->counts[place].renewals : NULL;
+    return lookup_counter.own;
+}
+
+static void lookup_count(weir_registry *registry)
+{
+    _Atomic uint64_t *const own = WEIR__LIKELY(lookup_counter.registry == registry->serial)
+                                      ? lookup_counter.own
+                                      : lookup_claim(registry);
+    if (own != NULL)
+        atomic_store_explicit(own, atomic_load_explicit(own, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
+    else
+        (void)atomic_fetch_add_explicit(&registry->counts[WEIR__REG_COUNTS - 1].renewals, 1,
+                                        memory_order_relaxed);
+}
+
+uint64_t weir__reg_serial(void)
+{
+    static _Atomic uint64_t last;
+    return atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
 }
 
 typedef struct lookup_key {
@@ -126,14 +152,13 @@ static void lookup_join(lookup_key *key, const char *service, const char *id)
 }
 
 /* Within a read section. */
-static int lookup_beat(weir_registry *registry, weir__reg_item *item, uint64_t now_ns,
-                       const weir__reader *reader)
+static int lookup_beat(weir_registry *registry, weir__reg_item *item, uint64_t now_ns)
 {
     uint32_t const lease =
         item != NULL ? atomic_load_explicit(&item->lease, memory_order_relaxed) : WEIR__REG_FOREIGN;
     if (lease == WEIR__REG_LEASED) {
         weir__reg_lease_renew(registry, item, now_ns);
-        (void)atomic_fetch_add_explicit(lookup_counter(registry, reader), 1, memory_order_relaxed);
+        lookup_count(registry);
     }
     return lease == WEIR__REG_LEASED || lease == WEIR__REG_PERMANENT ? WEIR_OK : WEIR_ENOTFOUND;
 }
@@ -150,7 +175,7 @@ static int lookup_heartbeat(weir_registry *registry, const char *service, const 
     uint64_t const at_ns = now_ns != NULL ? *now_ns : weir__now_ns(&registry->env);
     weir__reg_item *const item =
         weir__reg_item_of(weir__reg_find_hashed(&registry->items, hash, key.text, key.size));
-    int const code = lookup_beat(registry, item, at_ns, reader);
+    int const code = lookup_beat(registry, item, at_ns);
     weir__read_end(reader);
     return code;
 }

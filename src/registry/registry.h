@@ -150,7 +150,7 @@ typedef struct weir__reg_follow_hooks {
     void (*free_fn)(weir__reg_follower *self);
 } weir__reg_follow_hooks;
 
-/* Hooks that return bool say: go on. False: pause, or, after weir__reg_follow_fail(), it is over. */
+/* Hooks that return bool say: go on. False: pause; or weir__reg_follow_fail() was called. */
 struct weir__reg_follower {
     weir_registry *registry;
     const weir__reg_follow_hooks *hooks;
@@ -240,7 +240,7 @@ struct weir_registry_keeper {
 #define WEIR__REG_VICTIMS 32  /* Removed by one transaction, one a run. */
 #define WEIR__REG_COUNTS  16
 
-/* A counter that threads seldom share. */
+/* Each belongs to one thread, but for the last, which is shared. */
 typedef struct weir__reg_count {
     _Atomic uint64_t renewals;
     char apart[WEIR__CACHE_LINE - sizeof(uint64_t)];
@@ -271,6 +271,8 @@ typedef struct weir__reg_expiry {
 
 struct weir_registry {
     weir__reg_count counts[WEIR__REG_COUNTS];
+    uint64_t serial;         /* Of all registries in this process. */
+    _Atomic uint32_t claims; /* Of counters; it does not come near its end. */
     weir_env env;
     weir_kv kv;
     weir_registry_options options;
@@ -304,6 +306,9 @@ struct weir_registry {
     size_t scratch_size;
     size_t bytes, watches;
 };
+
+/* lookup.c */
+uint64_t weir__reg_serial(void);
 
 /* semver.c: ranges, parsed once. */
 #define WEIR__SEMVER_TERMS 16
@@ -340,13 +345,13 @@ bool weir__semver_matches(const weir__semver_range *range, const char *version);
 
 /* instance.c */
 int weir__reg_validate_name(const char *name); /* WEIR_OK or WEIR_EINVAL. */
-int weir__reg_validate(const weir_instance *instance);
+int weir__reg_validate(const weir_instance *o);
 int weir__reg_validate_lease(const weir_registry *registry, const weir_instance *instance);
 int weir__reg_validate_label(const char *key, const char *value);
 /* A copy, with one reference. NULL: no memory. */
-weir__reg_record *weir__reg_record_copy(const weir_env *env, const weir_instance *instance);
+weir__reg_record *weir__reg_record_copy(const weir_env *env, const weir_instance *from);
 void weir__reg_record_free(const weir_env *env, weir__reg_record *record);
-void weir__reg_encode(const weir_instance *instance, weir__text *out);
+void weir__reg_encode(const weir_instance *o, weir__text *out);
 /* WEIR_OK, WEIR_EPROTOCOL, WEIR_ENOMEM. */
 int weir__reg_decode(weir_registry *registry, const char *service, const char *id,
                      const weir_kv_pair *pair, weir__reg_record **out);
@@ -375,7 +380,7 @@ void weir__reg_remove(weir__reg_directory *directory, weir__reg_node *node);
 void *weir__reg_next(weir__reg_table *table, size_t *cursor);
 /* Later it is waste: of which so many bytes are in front. */
 void *weir__reg_alloc(weir_registry *registry, size_t size, size_t before);
-void weir__reg_free(weir_registry *registry, void *waste); /* At once: nobody has seen it. */
+void weir__reg_free(weir_registry *registry, void *memory); /* At once: nobody has seen it. */
 void weir__reg_waste_add(weir_registry *registry, void *waste);
 void weir__reg_release(weir_registry *registry, weir__reg_record *record);
 void weir__reg_sweep(weir_registry *registry); /* Nothing in force shows what is pending. */

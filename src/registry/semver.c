@@ -207,7 +207,9 @@ static void semver_add_partial(weir__semver_range *range, char op, bool equal,
 static bool semver_comparator(weir__semver_range *range, const char **at)
 {
     const char *p = *at;
-    char const op = *p != '\0' && strchr("<>=^~", *p) != NULL ? *p++ : '=';
+    char op = '=';
+    if (*p != '\0' && strchr("<>=^~", *p) != NULL)
+        op = *p++;
     bool const equal = (op == '<' || op == '>') && *p == '=';
     p += equal;
     while (*p == ' ' || *p == '\t')

@@ -86,7 +86,7 @@ static bool view_publish_service(weir_registry *registry, weir__reg_service *ser
     bool const apart = sum.available < sum.live; /* Else one list is both. */
     size_t const pointers = sum.live + (apart ? sum.available : 0);
     weir__reg_set *const set =
-        weir__reg_alloc(registry, sizeof *set + pointers * sizeof set->list[0], 0);
+        weir__reg_alloc(registry, sizeof *set + pointers * sizeof(void *), 0);
     if (set == NULL)
         return false;
     view_compact(registry, service);
@@ -436,11 +436,12 @@ int weir_registry_report_health(weir_registry *registry, const char *service, co
         return WEIR_ENOTFOUND;
     if (entry->well == well)
         return WEIR_OK;
+    bool const behind = found->dirty; /* Then it is the task's, whatever comes of this. */
     entry->well = well;
-    bool const was_dirty = found->dirty;
     view_dirty(registry, found, 0);
     weir__reg_publish(registry);
-    if (!found->dirty || was_dirty)
+    bool const shown = !found->dirty;
+    if (shown || behind)
         return WEIR_OK;
     entry->well = !well; /* The next set shows it as it was. */
     return WEIR_ENOMEM;

@@ -85,7 +85,8 @@ static void heartbeat(void *ctx, unsigned thread, uint64_t iterations)
     size_t at = (size_t)thread * made->instances / 2;
     for (uint64_t i = 0; i < iterations; i++) {
         const beat *const told = &made->beats[at];
-        bench_use((uint64_t)weir_registry_heartbeat(made->registry, told->service, told->id));
+        bench_use((uint64_t)weir_registry_heartbeat_at(made->registry, told->service, told->id,
+                                                       UINT64_C(1000000000) + i));
         at = at + 1 < made->instances ? at + 1 : 0;
     }
 }

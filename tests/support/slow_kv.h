@@ -1,6 +1,6 @@
 /*
- * A weir_kv before another, whose answers come later: requests wait until slow_kv_run(). It can also
- * refuse them, fail them, or let something happen just before.
+ * A weir_kv before another, whose answers come later: requests wait until slow_kv_run(). It can
+ * also refuse them, fail them, or let something happen just before.
  */
 #ifndef WEIR_TEST_SLOW_KV_H
 #define WEIR_TEST_SLOW_KV_H
