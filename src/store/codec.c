@@ -108,7 +108,7 @@ static weir_bytes codec_read_bytes(codec_reader *reader)
     return bytes;
 }
 
-/* Changes are later than the snapshot. */
+/* As old as the snapshot: a pair in it, and never a change. */
 static bool codec_is_old(const weir_store *store)
 {
     return store->pending < store->watchable;
@@ -162,7 +162,7 @@ static int codec_replay_pair(weir_store *store, codec_reader *reader)
     pair.lease = codec_read_number(reader);
     if (reader->broken || pair.key.size == 0 || pair.version == 0 || pair.create_revision == 0 ||
         pair.create_revision > pair.mod_revision || pair.mod_revision > store->pending ||
-        weir__history_end(store) > 0) /* A snapshot is before all changes. */
+        !codec_is_old(store)) /* It is not of a snapshot. */
         return WEIR_ECORRUPT;
     return weir__space_restore(store, &pair);
 }
