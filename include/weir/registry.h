@@ -14,12 +14,13 @@
  * answer that is synced is a confirmed one.
  *
  * An ephemeral instance has a lease of the registry at which it was registered, and renews it by
- * heartbeats, which never touch the space. One that is not renewed for `expire_ms` is removed, unless so
- * many fall silent at once that the fault is likely our own (Eureka's self-preservation, in fleets
- * of `preserve_min` and more, for `preserve_ms` at most; also before the first full minute of
- * renewals is counted), and no more at a time than `evict_percent`, chosen at random. All leases
- * begin anew when the registry does. They run on a clock that stands still while the task is a
- * second late or more, and then nobody is removed for as long, or `renew_ms`: run it when it asks.
+ * heartbeats, which never touch the space. One that is not renewed for `expire_ms` is removed,
+ * unless so many fall silent at once that the fault is likely our own (Eureka's self-preservation,
+ * in fleets of `preserve_min` and more, for `preserve_ms` at most; also before the first full
+ * minute of renewals is counted), and no more at a time than `evict_percent`, chosen at random. All
+ * leases begin anew when the registry does. They run on a clock that stands still while the task is
+ * a second late or more, and then nobody is removed for as long, or `renew_ms`: run it when it
+ * asks.
  *
  * Nothing comes back that was taken out: every change is a transaction that compares what it is
  * based on, late heartbeats are told WEIR_ENOTFOUND, and a deregistration leaves a mark,
