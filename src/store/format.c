@@ -85,7 +85,8 @@ bool weir__format_read_record_header(const unsigned char *in, uint64_t salt, uin
                                     .revision = format_read_u64(in + 8),
                                     .synced = format_read_u64(in + 16),
                                     .blank = format_read_u32(in + 24)};
-    return header->size > 0 && format_read_u32(in + 28) == format_check(in, salt, place);
+    return header->size > 0 && header->synced <= place &&
+           format_read_u32(in + 28) == format_check(in, salt, place);
 }
 
 /* ---- Records ---- */

@@ -1,118 +1,7 @@
 /* The log alone: its bytes, what it takes for a crash and what for damage, and what a process that
  * was killed leaves to the next one. */
 #include "base/crc32c.h"
-#include "store/log.h"
-#include "support/fake_env.h"
-#include "support/fake_files.h"
-
-#define MOST 200
-
-typedef struct fixture {
-    fake_env fake;
-    weir_env env;
-    fake_files disk;
-    weir__files files;
-    uint64_t segment_bytes;
-    weir__log *log;
-    weir_store_error error;
-    uint64_t revisions[MOST]; /* As replayed. */
-    char first[MOST];         /* Byte of each record. */
-    unsigned count;
-    int refuse; /* What replay answers. */
-    uint64_t seed;
-} fixture;
-
-static fixture f;
-
-static bool by_chance(void *user) /* xorshift64 (Marsaglia). */
-{
-    (void)user;
-    f.seed ^= f.seed << 13;
-    f.seed ^= f.seed >> 7;
-    f.seed ^= f.seed << 17;
-    return f.seed % 2 == 0;
-}
-
-static bool never(void *user)
-{
-    (void)user;
-    return false;
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    f = (fixture){.fake = {.random = UINT64_C(0x1122334455667788), .random_step = 1},
-                  .segment_bytes = 4096,
-                  .seed = 88172645463325252};
-    f.env = fake_env_hooks(&f.fake);
-    fake_files_init(&f.disk);
-    f.files = fake_files_hooks(&f.disk);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    weir__log_close(f.log);
-    f.log = NULL;
-    fake_files_free(&f.disk);
-    return f.fake.live == 0 && f.fake.live_bytes == 0 ? 0 : -1;
-}
-
-static int replayed(void *user, uint64_t revision, const void *data, size_t size)
-{
-    (void)user;
-    assert_true(f.count < MOST && size > 0);
-    f.revisions[f.count] = revision;
-    f.first[f.count++] = *(const char *)data;
-    return f.refuse;
-}
-
-static int open_log(void)
-{
-    weir__log_options const options = {.env = &f.env,
-                                       .files = &f.files,
-                                       .folder = "folder",
-                                       .segment_bytes = f.segment_bytes};
-    weir__log_close(f.log);
-    f.count = 0;
-    return weir__log_open(&f.log, &options, replayed, NULL, &f.error);
-}
-
-static int add(uint64_t revision, size_t size)
-{
-    unsigned char data[3000] = {(unsigned char)revision};
-    memset(data + 1, 'x', sizeof data - 1);
-    return weir__log_append(f.log, revision, data, size);
-}
-
-static int add_safely(uint64_t revision, size_t size)
-{
-    int const result = add(revision, size);
-    return result != WEIR_OK ? result : weir__log_flush(f.log, true);
-}
-
-static void expect_records(uint64_t first, uint64_t last)
-{
-    assert_int_equal(f.count, last - first + 1);
-    for (unsigned i = 0; i < f.count; i++) {
-        assert_int_equal(f.revisions[i], first + i);
-        assert_int_equal((unsigned char)f.first[i], first + i);
-    }
-}
-
-static void crash(bool (*reached)(void *user))
-{
-    fake_files after;
-    weir__log_close(f.log);
-    f.log = NULL;
-    fake_files_crash(&f.disk, &after, reached, NULL);
-    fake_files_free(&f.disk);
-    f.disk = after;
-    for (int i = 0; i < FAKE_FILES; i++)
-        f.disk.files[i].pending_end = &f.disk.files[i].pending;
-}
+#include "support/log_fixture.h"
 
 /* ---- Bytes ---- */
 
@@ -321,14 +210,6 @@ static uint64_t live(uint64_t *begun)
     return safe;
 }
 
-/* A snapshot's records all have its own revision. */
-static void expect_prefix(uint64_t least, uint64_t most)
-{
-    assert_in_range(f.count, least, most);
-    for (unsigned i = 0; i < f.count; i++)
-        assert_int_equal((unsigned char)f.first[i], i + 1);
-}
-
 /* The next process sees what the system still holds, and hands it on as safe. */
 static void what_the_next_process_reads_no_crash_takes_away(void **state)
 {
@@ -380,97 +261,6 @@ static void what_a_failed_sync_gave_up_is_written_again(void **state)
     crash(never);
     assert_int_equal(open_log(), WEIR_OK);
     expect_records(1, 3);
-}
-
-/* ---- Snapshots ---- */
-
-static void a_snapshot_of_nothing_can_be_given_up(void **state)
-{
-    (void)state;
-    assert_int_equal(open_log(), WEIR_OK);
-    assert_int_equal(weir__log_snapshot_begin(f.log, 1), WEIR_OK);
-    assert_int_equal(weir__log_snapshot_begin(f.log, 1), WEIR_EBUSY);
-    weir__log_snapshot_abort(f.log);
-    assert_int_equal(open_log(), WEIR_OK);
-    assert_int_equal(f.count, 0);
-    assert_int_equal(weir__log_snapshot_revision(f.log), 0);
-    assert_null(fake_find(f.disk.now, "temporary-snapshot"));
-}
-
-static void take_snapshot(uint64_t revision)
-{
-    assert_int_equal(weir__log_snapshot_begin(f.log, revision), WEIR_OK);
-    for (uint64_t i = 1; i <= revision; i++)
-        assert_int_equal(weir__log_snapshot_add(f.log, &(unsigned char){(unsigned char)i}, 1),
-                         WEIR_OK);
-    assert_int_equal(weir__log_snapshot_end(f.log), WEIR_OK);
-}
-
-static void a_snapshot_holds_what_was_before_and_the_log_what_came_since(void **state)
-{
-    (void)state;
-    assert_int_equal(open_log(), WEIR_OK);
-    for (uint64_t revision = 1; revision <= 10; revision++)
-        assert_int_equal(add_safely(revision, 900), WEIR_OK);
-    assert_int_equal(weir__log_snapshot_begin(f.log, 10), WEIR_OK);
-    assert_int_equal(add_safely(11, 900), WEIR_OK); /* While it is written. */
-    for (uint64_t i = 1; i <= 10; i++)
-        assert_int_equal(weir__log_snapshot_add(f.log, &(unsigned char){(unsigned char)i}, 1),
-                         WEIR_OK);
-    assert_int_equal(add_safely(12, 900), WEIR_OK);
-    assert_int_equal(weir__log_snapshot_end(f.log), WEIR_OK);
-    assert_int_equal(weir__log_snapshot_revision(f.log), 10);
-    assert_int_equal(weir__log_snapshot_bytes(f.log), 40 + 11 * 40);
-    assert_true(weir__log_bytes(f.log) < 2000);
-    assert_null(fake_find(f.disk.now, "log-0000000000000001"));
-    assert_int_equal(open_log(), WEIR_OK);
-    expect_prefix(12, 12);
-    assert_int_equal(f.revisions[9], 10);
-    assert_int_equal(f.revisions[11], 12);
-    assert_int_equal(weir__log_snapshot_revision(f.log), 10);
-}
-
-static void a_damaged_snapshot_is_replaced_by_the_one_before_if_all_since_is_there(void **state)
-{
-    (void)state;
-    assert_int_equal(open_log(), WEIR_OK);
-    assert_int_equal(add_safely(1, 900), WEIR_OK);
-    take_snapshot(1);
-    assert_int_equal(add_safely(2, 900), WEIR_OK);
-    take_snapshot(2);
-    assert_int_equal(add_safely(3, 900), WEIR_OK);
-    crash(never); /* Nothing that was to be removed is. */
-    fake_files_last(&f.disk, "snapshot-0000000000000002")->data[60] ^= 1;
-    assert_int_equal(open_log(), WEIR_OK);
-    expect_prefix(3, 3);
-    assert_int_equal(f.error.code, WEIR_OK);
-    assert_int_equal(weir__log_snapshot_revision(f.log), 1);
-}
-
-static void a_segment_that_a_damaged_snapshot_held_is_not_what_is_told_of(void **state)
-{
-    (void)state;
-    assert_int_equal(open_log(), WEIR_OK);
-    assert_int_equal(add_safely(1, 900), WEIR_OK);
-    take_snapshot(1);
-    fake_files_last(&f.disk, "snapshot-")->data[60] ^= 1;
-    assert_int_equal(open_log(), WEIR_ECORRUPT);
-    assert_string_equal(f.error.file, "snapshot-0000000000000001");
-    assert_int_equal(f.error.offset, 40);
-}
-
-static void a_damaged_snapshot_alone_is_no_empty_folder(void **state)
-{
-    (void)state;
-    assert_int_equal(open_log(), WEIR_OK);
-    assert_int_equal(add_safely(1, 900), WEIR_OK);
-    take_snapshot(1);
-    fake_change_name(&f.disk, "log-0000000000000002", "", 0);
-    assert_int_equal(open_log(), WEIR_ECORRUPT); /* Its segment is missing. */
-    assert_string_equal(f.error.file, "log-0000000000000002");
-    fake_files_last(&f.disk, "snapshot-")->data[60] ^= 1;
-    assert_int_equal(open_log(), WEIR_ECORRUPT);
-    assert_string_equal(f.error.file, "snapshot-0000000000000001");
 }
 
 /* ---- Whatever fails ---- */
@@ -544,8 +334,6 @@ static void opening_survives_each_failure(void **state)
     assert_true(failures > 10);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -559,11 +347,6 @@ int main(void)
         TEST(unsynced_flushes_are_cut_off_as_they_were_lost),
         TEST(what_the_next_process_reads_no_crash_takes_away),
         TEST(what_a_failed_sync_gave_up_is_written_again),
-        TEST(a_snapshot_of_nothing_can_be_given_up),
-        TEST(a_snapshot_holds_what_was_before_and_the_log_what_came_since),
-        TEST(a_damaged_snapshot_is_replaced_by_the_one_before_if_all_since_is_there),
-        TEST(a_segment_that_a_damaged_snapshot_held_is_not_what_is_told_of),
-        TEST(a_damaged_snapshot_alone_is_no_empty_folder),
         TEST(failed_allocations_change_nothing),
         TEST(opening_survives_each_failed_allocation),
         TEST(opening_survives_each_failure),
