@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#define LIFECYCLE_DAY_MS UINT32_C(86400000)
-#define LIFECYCLE_LABELS 64
+#define CONFIG_DAY_MS UINT32_C(86400000)
+#define CONFIG_LABELS 64
 
 static bool lifecycle_root_ok(const char *root)
 {
@@ -20,8 +20,7 @@ static bool lifecycle_roots_apart(const char *a, const char *b)
 
 static bool lifecycle_client_ok(const weir_config_client *client)
 {
-    if (client->label_count > LIFECYCLE_LABELS ||
-        (client->label_count > 0 && client->labels == NULL))
+    if (client->label_count > CONFIG_LABELS || (client->label_count > 0 && client->labels == NULL))
         return false;
     for (size_t i = 0; i < client->label_count; i++)
         if (client->labels[i] == NULL)
@@ -34,7 +33,7 @@ static bool lifecycle_options_ok(const weir_config_options *o)
     return o->kv != NULL && lifecycle_root_ok(o->root) && lifecycle_root_ok(o->history_root) &&
            lifecycle_roots_apart(o->root, o->history_root) && lifecycle_client_ok(&o->client) &&
            o->history <= 1000 && o->batch >= 1 && o->batch <= 100000 && o->page >= 1 &&
-           o->page <= 100000 && o->retry_ms >= 1 && o->retry_ms <= LIFECYCLE_DAY_MS;
+           o->page <= 100000 && o->retry_ms >= 1 && o->retry_ms <= CONFIG_DAY_MS;
 }
 
 static size_t lifecycle_size(const char *str)
