@@ -21,7 +21,8 @@
  *   28  check     CRC-32C of place, salt, and the 28 bytes before
  *   32  payload
  *
- * A snapshot ends with a record of one byte and the number of those before it as its revision.
+ * A snapshot ends with a record of one byte that has the number of those before it as its revision,
+ * and its own place as `synced`, where they have 0.
  *
  * A crash leaves of what was written since the last sync any mixture of old and new sectors, and
  * loses nothing from before it. So where a record is broken, at X, the log ends, if

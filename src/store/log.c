@@ -214,6 +214,7 @@ int weir__log_snapshot_end(weir__log *log)
     weir__log_file *const file = &log->snapshot.file;
     char name[WEIR__LOG_NAME];
     weir__log_name(name, "snapshot", log->snapshot.revision);
+    file->synced = file->written + file->gathered.size; /* How its last record is told. */
     if (weir__log_file_add(file, log->snapshot.count, "", 1) != WEIR_OK) {
         weir__log_snapshot_abort(log);
         return WEIR_ENOMEM;

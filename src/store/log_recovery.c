@@ -130,8 +130,8 @@ static bool recovery_is_whole(const recovery_file *file, uint64_t *count)
     weir__format_step step;
     for (*count = 0; (step = weir__format_next(&reader, &header, &data)) == WEIR__FORMAT_RECORD;)
         ++*count;
-    return step == WEIR__FORMAT_END && reader.at == reader.size && *count > 0 && header.size == 1 &&
-           header.revision == --*count;
+    return step == WEIR__FORMAT_END && reader.at == reader.size && *count > 0 &&
+           header.synced > 0 && header.revision == --*count;
 }
 
 static int recovery_replay_snapshot(recovery_file *file, uint64_t count, weir__log_replay_fn replay,

@@ -1,6 +1,7 @@
 /* The log alone: its bytes, what it takes for a crash and what for damage, and what a process that
  * was killed leaves to the next one. */
 #include "base/crc32c.h"
+#include "store/format.h"
 #include "support/log_fixture.h"
 
 /* ---- Bytes ---- */
@@ -179,6 +180,54 @@ static void unsynced_flushes_are_cut_off_as_they_were_lost(void **state)
     }
 }
 
+static int file_of(const char *name)
+{
+    const fake_name *const found = fake_find(f.disk.now, name);
+    assert_non_null(found);
+    return found == NULL ? 0 : found->file;
+}
+
+/* Segments but the last were synced before the next one was begun. */
+static void nothing_is_cut_off_but_the_end_of_the_last_segment(void **state)
+{
+    (void)state;
+    assert_int_equal(open_log(), WEIR_OK);
+    for (uint64_t revision = 1; revision <= 10; revision++)
+        assert_int_equal(add_safely(revision, 900), WEIR_OK);
+    fake_bytes *const first = &f.disk.files[file_of("log-0000000000000001")].now;
+    size_t const size = first->size;
+    first->size = size - 1; /* Torn. */
+    assert_int_equal(open_log(), WEIR_ECORRUPT);
+    assert_string_equal(f.error.file, "log-0000000000000001");
+    first->size = size - weir__format_record_size(900); /* A whole record is missing. */
+    assert_int_equal(open_log(), WEIR_ECORRUPT);
+    assert_string_equal(f.error.file, "log-0000000000000002");
+    first->size = size;
+    fake_put(first, size, "\0\0\0\0\0\0\0", 8); /* Longer than what was written. */
+    assert_int_equal(open_log(), WEIR_ECORRUPT);
+    assert_string_equal(f.error.file, "log-0000000000000001");
+    assert_int_equal(f.error.offset, size);
+}
+
+static void empty_segments_have_their_places_too(void **state)
+{
+    (void)state;
+    assert_int_equal(open_log(), WEIR_OK);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(weir__log_snapshot_begin(f.log, 1), WEIR_OK);
+        weir__log_snapshot_abort(f.log);
+    }
+    int const second = file_of("log-0000000000000002");
+    int const third = file_of("log-0000000000000003");
+    fake_set(f.disk.now, "log-0000000000000002", third);
+    fake_set(f.disk.now, "log-0000000000000003", second);
+    assert_int_equal(open_log(), WEIR_ECORRUPT);
+    assert_string_equal(f.error.file, "log-0000000000000002");
+    fake_set(f.disk.now, "log-0000000000000002", second);
+    fake_set(f.disk.now, "log-0000000000000003", third);
+    assert_int_equal(open_log(), WEIR_OK);
+}
+
 /* ---- Processes that were killed ---- */
 
 /* Until something fails. The last revision that was acknowledged; *begun: the last written. */
@@ -345,6 +394,8 @@ int main(void)
         TEST(a_flipped_bit_beside_sectors_of_zeros_is_damage),
         TEST(a_missing_sector_is_told_from_one_of_zeros),
         TEST(unsynced_flushes_are_cut_off_as_they_were_lost),
+        TEST(nothing_is_cut_off_but_the_end_of_the_last_segment),
+        TEST(empty_segments_have_their_places_too),
         TEST(what_the_next_process_reads_no_crash_takes_away),
         TEST(what_a_failed_sync_gave_up_is_written_again),
         TEST(failed_allocations_change_nothing),

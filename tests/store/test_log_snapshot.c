@@ -145,6 +145,35 @@ static void a_damaged_snapshot_alone_is_no_empty_folder(void **state)
     assert_string_equal(f.error.file, "snapshot-0000000000000001");
 }
 
+/* One byte at revision 1, and one record before it: as a snapshot of two would end. */
+static void a_record_is_not_taken_for_the_last(void **state)
+{
+    (void)state;
+    assert_int_equal(open_log(), WEIR_OK);
+    assert_int_equal(add_safely(1, 900), WEIR_OK);
+    assert_int_equal(weir__log_snapshot_begin(f.log, 1), WEIR_OK);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(weir__log_snapshot_add(f.log, &(char){1}, 1), WEIR_OK);
+    assert_int_equal(weir__log_snapshot_end(f.log), WEIR_OK);
+    fake_files_last(&f.disk, "snapshot-")->size -= 40;
+    assert_int_equal(open_log(), WEIR_ECORRUPT);
+    assert_string_equal(f.error.file, "snapshot-0000000000000001");
+    fake_files_last(&f.disk, "snapshot-")->size = 40; /* None at all. */
+    assert_int_equal(open_log(), WEIR_ECORRUPT);
+}
+
+static void segments_that_a_snapshot_made_superfluous_do_not_stand_in_for_its_own(void **state)
+{
+    (void)state;
+    assert_int_equal(open_log(), WEIR_OK);
+    assert_int_equal(add_safely(1, 900), WEIR_OK);
+    take_snapshot(1);
+    fake_change_name(&f.disk, "log-0000000000000002", "", 0);
+    fake_close(&f.disk, fake_open(&f.disk, FAKE_FOLDER, "log-0000000000000001", true));
+    assert_int_equal(open_log(), WEIR_ECORRUPT);
+    assert_string_equal(f.error.file, "log-0000000000000002");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +186,8 @@ int main(void)
         TEST(other_files_are_left_alone),
         TEST(a_segment_that_a_damaged_snapshot_held_is_not_what_is_told_of),
         TEST(a_damaged_snapshot_alone_is_no_empty_folder),
+        TEST(a_record_is_not_taken_for_the_last),
+        TEST(segments_that_a_snapshot_made_superfluous_do_not_stand_in_for_its_own),
     };
     return cmocka_run_group_tests_name("log snapshots", tests, NULL, NULL);
 }
