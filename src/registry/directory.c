@@ -61,7 +61,7 @@ static int directory_grow(weir_registry *registry, weir__reg_directory *director
     while (capacity < (directory->count + 1) * 2)
         capacity *= 2;
     weir__reg_table *const table =
-        weir__reg_alloc(registry, sizeof *table + capacity * sizeof table->slots[0], 0);
+        weir__reg_alloc(registry, sizeof *table + capacity * sizeof table->slots[0]);
     if (table == NULL)
         return WEIR_ENOMEM;
     table->mask = capacity - 1;
@@ -111,23 +111,26 @@ void *weir__reg_next(weir__reg_table *table, size_t *cursor)
 
 /* ---- Waste ---- */
 
-void *weir__reg_alloc(weir_registry *registry, size_t size, size_t before)
+void *weir__reg_alloc(weir_registry *registry, size_t size)
 {
-    char *const memory = size <= UINT32_MAX ? weir__alloc(&registry->env, size) : NULL;
-    if (memory == NULL)
+    weir__reg_waste *const waste = size <= UINT32_MAX ? weir__alloc(&registry->env, size) : NULL;
+    if (waste == NULL)
         return NULL;
-    weir__reg_waste *const waste = (weir__reg_waste *)(void *)(memory + before);
     waste->size = (uint32_t)size;
-    waste->before = (uint32_t)before;
     registry->bytes += size;
-    return memory;
+    return waste;
 }
 
 void weir__reg_free(weir_registry *registry, void *memory)
 {
     weir__reg_waste *const waste = memory;
+    void *const whole = (char *)memory - waste->before;
+    if (waste->pooled) {
+        weir__reg_pool_give(registry, whole, waste->size);
+        return;
+    }
     registry->bytes -= waste->size;
-    weir__free(&registry->env, (char *)memory - waste->before, waste->size);
+    weir__free(&registry->env, whole, waste->size);
 }
 
 static void directory_append(weir__reg_wastes *list, weir__reg_waste *waste)

@@ -165,6 +165,7 @@ void weir_registry_destroy(weir_registry *registry)
         registry->expiry.ticket->owner = NULL;
     weir__reg_view_free(registry);
     weir__reg_waste_free(registry);
+    weir__reg_pool_free(registry);
     registry_free(registry);
 }
 

@@ -25,7 +25,8 @@ typedef struct weir__reg_waste {
     struct weir__reg_waste *next;
     uint64_t mark;   /* A grace mark, once nobody can find it any more. */
     uint32_t size;   /* Of the whole piece of memory... */
-    uint32_t before; /* ...of which so much is in front of this. */
+    uint16_t before; /* ...of which so much is in front of this. */
+    bool pooled;
 } weir__reg_waste;
 
 typedef struct weir__reg_wastes {
@@ -105,6 +106,21 @@ static inline weir__reg_item *weir__reg_item_of(void *node)
     return node != NULL ? (weir__reg_item *)(void *)((char *)node - offsetof(weir__reg_item, node))
                         : NULL;
 }
+
+/* Where items lie. It does not shrink before its end. */
+typedef struct weir__reg_chunk weir__reg_chunk;
+
+typedef struct weir__reg_hole {
+    struct weir__reg_hole *next;
+} weir__reg_hole;
+
+typedef struct weir__reg_pool {
+    weir__reg_chunk *chunks;
+    char *at; /* Of the newest chunk, what was never used. */
+    size_t left, total;
+    void
+        *free[(sizeof(weir__reg_item) + WEIR__REG_MAX_KEY + 1) / 16 + 2]; /* By size in 16 bytes. */
+} weir__reg_pool;
 
 typedef struct weir__reg_entry {
     const weir_instance *instance; /* NULL: it is gone since the last set. */
@@ -287,6 +303,7 @@ struct weir_registry {
     uint64_t revision, resyncs, malformed;
     weir__reg_service *dirty;
     size_t live_services, live_instances;
+    weir__reg_pool pool;
     weir__reg_wastes pending; /* Sets in force may still show it. */
     weir__reg_wastes limbo;   /* Readers may still look at it. */
     weir__reg_follower *followers;
@@ -378,13 +395,17 @@ int weir__reg_enter(weir_registry *registry, weir__reg_directory *directory, wei
 void weir__reg_remove(weir__reg_directory *directory, weir__reg_node *node);
 /* Visits all: for (size_t i = 0; (node = weir__reg_next(table, &i)) != NULL;). */
 void *weir__reg_next(weir__reg_table *table, size_t *cursor);
-/* Later it is waste: of which so many bytes are in front. */
-void *weir__reg_alloc(weir_registry *registry, size_t size, size_t before);
-void weir__reg_free(weir_registry *registry, void *memory); /* At once: nobody has seen it. */
+void *weir__reg_alloc(weir_registry *registry, size_t size); /* Later it is waste. */
+void weir__reg_free(weir_registry *registry, void *memory);  /* At once: nobody has seen it. */
 void weir__reg_waste_add(weir_registry *registry, void *waste);
 void weir__reg_release(weir_registry *registry, weir__reg_record *record);
 void weir__reg_sweep(weir_registry *registry); /* Nothing in force shows what is pending. */
 void weir__reg_waste_free(weir_registry *registry);
+
+/* pool.c: sizes are those of items. */
+void *weir__reg_pool_take(weir_registry *registry, size_t size); /* Zeroed; NULL: no memory. */
+void weir__reg_pool_give(weir_registry *registry, void *memory, size_t size);
+void weir__reg_pool_free(weir_registry *registry);
 
 /* view.c */
 extern const weir__reg_follow_hooks weir__reg_view_hooks;

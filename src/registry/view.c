@@ -85,8 +85,7 @@ static bool view_publish_service(weir_registry *registry, weir__reg_service *ser
     view_sum const sum = view_count(registry, service);
     bool const apart = sum.available < sum.live; /* Else one list is both. */
     size_t const pointers = sum.live + (apart ? sum.available : 0);
-    weir__reg_set *const set =
-        weir__reg_alloc(registry, sizeof *set + pointers * sizeof(void *), 0);
+    weir__reg_set *const set = weir__reg_alloc(registry, sizeof *set + pointers * sizeof(void *));
     if (set == NULL)
         return false;
     view_compact(registry, service);
@@ -201,7 +200,7 @@ static weir__reg_service *view_service(weir_registry *registry, const char *name
     weir__reg_service *service = weir__reg_find(&registry->services, name, size);
     if (service != NULL)
         return service;
-    service = weir__reg_alloc(registry, sizeof *service + size + 1, 0);
+    service = weir__reg_alloc(registry, sizeof *service + size + 1);
     if (service == NULL)
         return NULL;
     memcpy(service->name, name, size + 1);
@@ -234,10 +233,13 @@ static int view_reserve(weir_registry *registry, weir__reg_service *service)
 static weir__reg_item *view_item(weir_registry *registry, weir__reg_service *service,
                                  const weir__reg_name *name)
 {
-    weir__reg_item *const item = weir__reg_alloc(registry, sizeof *item + name->key_size + 1,
-                                                 offsetof(weir__reg_item, node));
+    size_t const size = sizeof(weir__reg_item) + name->key_size + 1;
+    weir__reg_item *const item = weir__reg_pool_take(registry, size);
     if (item == NULL)
         return NULL;
+    item->node.waste.size = (uint32_t)size;
+    item->node.waste.before = offsetof(weir__reg_item, node);
+    item->node.waste.pooled = true;
     memcpy(item->key, name->key, name->key_size + 1);
     item->node.key = item->key;
     item->node.key_size = name->key_size;

@@ -126,7 +126,7 @@ static double cpu_now_ns(void)
     return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
 }
 
-/* All leases run out: the longest run of the task, in which nobody else of its thread has a turn. */
+/* All leases run out: the longest run of the task, in which nothing else has a turn. */
 static void expire_all(fleet *made)
 {
     weir_task const task = weir_registry_task(made->registry);
