@@ -327,7 +327,7 @@ static void file_load(weir_config_file *file)
     if (code == WEIR_OK)
         code = file_parse(file, run, &text, &error);
     weir__text_free(&text);
-    if (code == WEIR_OK &&
+    if (code == WEIR_OK && run != NULL &&
         (!weir__text_ok(&run->strings) || file_add_removals(file, run) != WEIR_OK))
         code = file_refuse(&error, WEIR_ENOMEM, weir_strerror(WEIR_ENOMEM), 0);
     if (code == WEIR_OK)

@@ -123,7 +123,7 @@ int weir_config_export(weir_config *config, const char *pattern, weir_config_wri
         if (pattern == NULL ||
             weir_config_match(pattern, weir__config_bytes(entry, entry->name_at)))
             entries[count++] = entry;
-    qsort(entries, count, sizeof entries[0], transfer_order);
+    qsort(entries, count, sizeof(weir__config_entry *), transfer_order);
     weir__text out;
     weir__text_init(&out, &config->env);
     weir__text_format(&out, "{\"revision\":%llu,\"values\":[",
