@@ -461,7 +461,8 @@ typedef void (*weir_config_write_fn)(const void *data, size_t size, void *user);
  *    "rules":[{"name":"a","rule":"r","priority":1,"permille":50,"salt":"s","labels":["x"],
  *              "value":"2"}]}
  *
- * "hex" instead of "value", where it is not UTF-8; "source", where one is known. The view as it is now, at its revision.
+ * "hex" instead of "value", where it is not UTF-8; "source", where one is known. The view as it is
+ * now, at its revision.
  *
  * @param pattern  NULL = all.
  * @return WEIR_OK; WEIR_ENOMEM: nothing was written; WEIR_EBUSY: not all keys were read yet.

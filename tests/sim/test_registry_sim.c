@@ -1,6 +1,6 @@
 /*
- * Two registries on one space, watches that pause and resume at random, history that is forgotten at
- * random, answers that come late. Beside them goes a model of who is there, written down
+ * Two registries on one space, watches that pause and resume at random, history that is forgotten
+ * at random, answers that come late. Beside them goes a model of who is there, written down
  * independently; at every quiet moment all four agree with it.
  */
 #include "support/seeds.h"

@@ -1,6 +1,7 @@
-/* Random worlds beside a naive model that keeps every revision whole: transactions with comparisons,
- * leases, compactions, pauses of watches and readers of the past. Whatever happens, reads are what
- * the model says, watches that follow hold what is there, and those that cannot are told so. */
+/* Random worlds beside a naive model that keeps every revision whole: transactions with
+ * comparisons, leases, compactions, pauses of watches and readers of the past. Whatever happens,
+ * reads are what the model says, watches that follow hold what is there, and those that cannot are
+ * told so. */
 #include "support/seeds.h"
 
 #include "base/rng.h"
