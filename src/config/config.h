@@ -188,7 +188,7 @@ int weir__config_sync_begin(weir_config *config);
 void weir__config_lost(weir_config *config, int code); /* Tries again later. */
 void weir__config_call_add(weir_config *config, weir__config_call *call);
 void weir__config_call_remove(weir__config_call *call);
-void weir__config_told(const weir_kv_result *result, void *user); /* A weir_kv_result_fn. */
+void weir__config_told(const weir_kv_result *result, void *user); /* For each call: the user. */
 void weir__config_watchers_free(weir_config *config);
 
 /* ---- Writing ---- */
@@ -205,10 +205,10 @@ typedef enum weir__config_what {
 typedef struct weir__config_edit {
     const char *name, *environment, *label, *rule, *source; /* NULL = none. */
     const char *rule_environment, *labels, *salt;
-    uint32_t priority, permille;
     weir_bytes value;
     uint64_t version; /* To compare with; READ: which one. */
     weir__config_what what;
+    uint32_t priority, permille;
     bool compare;
     bool from_first; /* The value is that of the first edit's record. */
 } weir__config_edit;

@@ -94,7 +94,7 @@ static int file_read_all(const weir_config_file *file, int fd, weir__text *out,
             return WEIR_OK;
         weir__text_bytes(out, chunk, (size_t)got);
         if (!weir__text_ok(out))
-            return file_refuse(error, WEIR_ENOMEM, weir_strerror(WEIR_ENOMEM), 0);
+            return WEIR_ENOMEM;
         if (out->size > file->options.max_bytes)
             return file_refuse(error, WEIR_ETOOLARGE, "over max_bytes", 0);
     }
@@ -231,9 +231,8 @@ static int file_parse(weir_config_file *file, weir__config_run *run, const weir_
     size_t at = 0;
     while (at < size && from[at] != '\0' && strchr(" \t\r\n", from[at]) != NULL)
         at++;
-    int const code = at < size && from[at] == '{' ? file_parse_json(file, run, text, error)
-                                                  : file_parse_lines(file, run, text, error);
-    return code == WEIR_ENOMEM ? file_refuse(error, code, weir_strerror(code), 0) : code;
+    return at < size && from[at] == '{' ? file_parse_json(file, run, text, error)
+                                        : file_parse_lines(file, run, text, error);
 }
 
 /* ---- What this source has set before, and is not there any more ---- */
@@ -314,24 +313,31 @@ static void file_loaded(const weir_config_result *result, void *user)
     file_tell(file, &error, result->code == WEIR_OK ? file->changed : 0);
 }
 
+/* All that the file says, and no longer says, checked. */
+static int file_take(weir_config_file *file, weir__config_run *run, weir_config_error *error)
+{
+    weir__text text;
+    weir__text_init(&text, &file->env);
+    weir__text_str(&text, "");
+    int code = weir__text_ok(&text) ? file_read(file, &text, error) : WEIR_ENOMEM;
+    if (code == WEIR_OK)
+        code = file_parse(file, run, &text, error);
+    weir__text_free(&text);
+    if (code == WEIR_OK && !weir__text_ok(&run->strings))
+        code = WEIR_ENOMEM;
+    if (code == WEIR_OK)
+        code = file_add_removals(file, run);
+    if (code == WEIR_OK)
+        code = weir__config_run_check(run, error);
+    return code == WEIR_ENOMEM ? file_refuse(error, code, weir_strerror(code), 0) : code;
+}
+
 static void file_load(weir_config_file *file)
 {
     weir_config_error error = {.code = WEIR_OK};
-    weir__text text;
     weir__config_run *const run = weir__config_run_create(file->config);
-    weir__text_init(&text, &file->env);
-    weir__text_str(&text, "");
-    int code = run != NULL && weir__text_ok(&text)
-                   ? file_read(file, &text, &error)
-                   : file_refuse(&error, WEIR_ENOMEM, weir_strerror(WEIR_ENOMEM), 0);
-    if (code == WEIR_OK)
-        code = file_parse(file, run, &text, &error);
-    weir__text_free(&text);
-    if (code == WEIR_OK && run != NULL &&
-        (!weir__text_ok(&run->strings) || file_add_removals(file, run) != WEIR_OK))
-        code = file_refuse(&error, WEIR_ENOMEM, weir_strerror(WEIR_ENOMEM), 0);
-    if (code == WEIR_OK)
-        code = weir__config_run_check(run, &error);
+    int const code = run != NULL ? file_take(file, run, &error)
+                                 : file_refuse(&error, WEIR_ENOMEM, weir_strerror(WEIR_ENOMEM), 0);
     if (code == WEIR_OK) {
         file->pending = true;
         file->changed = weir__config_run_trim(run);

@@ -113,8 +113,9 @@ int weir_config_export(weir_config *config, const char *pattern, weir_config_wri
 {
     if (!atomic_load(&config->ready))
         return WEIR_EBUSY;
-    size_t const bytes = (config->entries + 1) * sizeof(weir__config_entry *);
-    weir__config_entry **const entries = weir__alloc(&config->env, bytes);
+    weir__config_entry **entries = NULL;
+    size_t const bytes = (config->entries + 1) * sizeof(void *);
+    entries = weir__alloc(&config->env, bytes);
     if (entries == NULL)
         return WEIR_ENOMEM;
     size_t count = 0;
@@ -123,7 +124,7 @@ int weir_config_export(weir_config *config, const char *pattern, weir_config_wri
         if (pattern == NULL ||
             weir_config_match(pattern, weir__config_bytes(entry, entry->name_at)))
             entries[count++] = entry;
-    qsort(entries, count, sizeof(weir__config_entry *), transfer_order);
+    qsort(entries, count, sizeof(void *), transfer_order);
     weir__text out;
     weir__text_init(&out, &config->env);
     weir__text_format(&out, "{\"revision\":%llu,\"values\":[",

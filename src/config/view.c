@@ -193,7 +193,7 @@ static void config_place(weir__config_entry *entry, const config_part *part, uin
     item->value_at = item->raw_at + head;
     if (part->scope.size > 0)
         memcpy(base + item->scope_at, part->scope.data, part->scope.size);
-    if (part->raw.data != NULL)
+    if (part->raw.size > 0 && part->raw.data != NULL)
         memcpy(base + item->raw_at, part->raw.data, part->raw.size);
     *at = item->raw_at + item->raw_size;
 }
