@@ -148,8 +148,10 @@ static void run_ask(weir__config_run *run)
         run->at += count;
         if (count == 0)
             break;
-        run->result.code =
+        int const code =
             weir__config_submit(run->config, edits, count, run_told, run, &run->result.error);
+        if (code != WEIR_OK)
+            run->result.code = code;
         if (run->result.code != WEIR_OK)
             break;
         if (!run->again) {
