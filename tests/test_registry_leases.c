@@ -272,6 +272,39 @@ static void leases_of_other_nodes_are_left_alone(void **state)
     assert_there("a");
 }
 
+static void nobody_is_removed_by_a_registry_that_is_not_in_sync(void **state)
+{
+    (void)state;
+    enter("a");
+    f.slow.refuse_watch = WEIR_ENOMEM;
+    recreate();
+    assert_there("a");
+    pass_ms(95000);
+    assert_there("a");
+    f.slow.refuse_watch = WEIR_OK;
+    pass_ms(30000); /* Until it tries again. */
+    assert_there("");
+}
+
+/* The last of the expired is the first to be looked at again: lists shrink under the cursor. */
+static void the_preserved_may_leave_on_purpose_at_any_time(void **state)
+{
+    (void)state;
+    char id[16];
+    fill(100);
+    live(100, 4);
+    live(20, 4);
+    assert_true(stats_now().preserving);
+    for (unsigned i = 99; i >= 20; i--) {
+        (void)sprintf(id, "i%03u", i);
+        assert_int_equal(leave(id), WEIR_OK);
+        assert_int_equal(stats_now().expired_now, i - 20);
+    }
+    live(20, 3);
+    assert_false(stats_now().preserving);
+    assert_int_equal(stats_now().instances, 20);
+}
+
 /* Anything can happen to a victim between the decision and the transaction. */
 static void enter_again(void *user)
 {
@@ -394,6 +427,8 @@ int main(void)
         TEST(a_clock_that_steps_back_ends_no_lease),
         TEST(leases_begin_anew_with_the_registry),
         TEST(leases_of_other_nodes_are_left_alone),
+        TEST(nobody_is_removed_by_a_registry_that_is_not_in_sync),
+        TEST(the_preserved_may_leave_on_purpose_at_any_time),
         TEST(whoever_registers_again_in_time_is_not_removed),
         TEST(a_removal_that_fails_is_tried_again),
         TEST(removals_under_way_survive_the_end_of_the_registry),

@@ -178,6 +178,46 @@ static void a_keeper_may_be_released_while_it_registers(void **state)
     assert_int_equal(endings, 0);
 }
 
+static void a_keeper_whose_first_answer_is_late_is_kept(void **state)
+{
+    (void)state;
+    weir_registry_keeper *keeper;
+    f.slow.quick = false;
+    f.instance.id = "a";
+    assert_int_equal(weir_registry_keep(f.registry, &f.instance, NULL, NULL, &keeper), WEIR_OK);
+    pass_ms(60000);
+    wipe();
+    pass_ms(5000);
+    assert_available("a");
+    assert_int_equal(leave("a"), WEIR_OK); /* Nobody asked to be told of the end. */
+    pass_ms(5000);
+    assert_there("");
+    assert_int_equal(weir_registry_release(keeper), WEIR_OK);
+}
+
+static void an_instance_may_go_and_come_back_in_one_batch(void **state)
+{
+    (void)state;
+    f.instance.stamp = 1;
+    enter("a");
+    f.slow.refuse_watch = WEIR_ENOMEM;
+    recreate(); /* Lists, and cannot watch yet. */
+    weir_bytes const key = weir_bytes_of("registry/orders/a");
+    weir_kv_keys const a = {key, {NULL, 0}};
+    assert_int_equal(weir_store_delete(f.store, &a, NULL), WEIR_OK);
+    assert_int_equal(weir_store_put(f.store, key, weir_bytes_of("{\"weight\":9}"), 0, NULL),
+                     WEIR_OK);
+    f.slow.refuse_watch = WEIR_OK;
+    pass_ms(1000);
+    weir_task const task = weir_store_task(f.store);
+    (void)task.run(task.self, f.fake.now_ns);
+    assert_available("a");
+    weir_registry_view view;
+    weir_registry_begin(f.registry, "orders", &view);
+    assert_int_equal(view.instances[0]->weight, 9);
+    weir_registry_end(&view);
+}
+
 /* ---- Races ---- */
 
 static unsigned race_left;
@@ -551,6 +591,8 @@ int main(void)
         TEST(a_keeper_takes_its_lease_back_from_another_node),
         TEST(one_instance_has_one_keeper),
         TEST(a_keeper_may_be_released_while_it_registers),
+        TEST(a_keeper_whose_first_answer_is_late_is_kept),
+        TEST(an_instance_may_go_and_come_back_in_one_batch),
         TEST(a_change_that_loses_a_race_is_made_again_on_what_is_there_then),
         TEST(a_broken_value_can_be_replaced_and_taken_out_but_not_changed),
         TEST(a_registration_that_meets_a_deregistration_under_way_loses),

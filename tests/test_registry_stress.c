@@ -139,6 +139,12 @@ static void *beat_alone(void *arg)
     return NULL;
 }
 
+static void *beat_once(void *arg)
+{
+    assert_int_equal(weir_registry_heartbeat(registry, "s0", "a"), WEIR_OK);
+    return arg;
+}
+
 static void no_renewal_is_lost_or_counted_twice(void **state)
 {
     (void)state;
@@ -159,12 +165,16 @@ static void no_renewal_is_lost_or_counted_twice(void **state)
         assert_int_equal(pthread_create(&threads[i], NULL, beat_alone, ids[i]), 0);
     for (int i = 0; i < 3; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
+    for (int i = 0; i < 20; i++) { /* More threads than there are counters. */
+        assert_int_equal(pthread_create(&threads[0], NULL, beat_once, NULL), 0);
+        assert_int_equal(pthread_join(threads[0], NULL), 0);
+    }
     weir_task const task = weir_registry_task(registry);
     (void)task.run(task.self, atomic_load(&clock_ns));
     (void)task.run(task.self, atomic_fetch_add(&clock_ns, 60000000000U) + 60000000000U);
     weir_registry_stats stats;
     weir_registry_get_stats(registry, &stats);
-    assert_int_equal(stats.renewals, 3 * BEATS);
+    assert_int_equal(stats.renewals, 3 * BEATS + 20);
     weir_registry_destroy(registry);
     weir_store_destroy(store);
 }

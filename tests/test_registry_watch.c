@@ -316,6 +316,7 @@ static void the_view_itself_resyncs_and_sees_what_it_missed(void **state)
     enter("b");
     enter("c");
     assert_there(""); /* Its watch cannot begin. */
+    assert_false(stats_now().synced);
     assert_int_equal(leave("b"), WEIR_OK);
     assert_int_equal(weir_store_compact(f.store, weir_store_revision(f.store)), WEIR_OK);
     f.slow.refuse_watch = WEIR_OK;

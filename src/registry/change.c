@@ -18,12 +18,8 @@ static int change_attempt(weir__reg_change *change);
 
 static void change_drop(weir__reg_change *change, weir__reg_record **record)
 {
-    if (*record == NULL)
-        return;
-    if (change->registry != NULL)
+    if (*record != NULL)
         weir__reg_release(change->registry, *record);
-    else if (--(*record)->refs == 0)
-        weir__reg_record_free(&change->env, *record);
     *record = NULL;
 }
 

@@ -84,9 +84,25 @@ static void follow_leave(weir__reg_follower *self)
 
 /* ---- Failures ---- */
 
+/* Whether what the view shows is kept up to date. */
+static void follow_synced(weir__reg_follower *self, bool synced)
+{
+    weir_registry *const registry = self->registry;
+    if (self != &registry->view)
+        return;
+    registry->listed = synced;
+    if (synced)
+        weir__reg_publish(registry);
+    else
+        atomic_store_explicit(&registry->synced, false, memory_order_release);
+}
+
 static void follow_later(weir__reg_follower *self)
 {
+    follow_synced(self, false);
     self->retry_ns = weir__add_ns(self->registry->now_ns, weir__reg_backoff_ns(self->failures++));
+    if (self->retry_ns < self->registry->retry_ns)
+        self->registry->retry_ns = self->retry_ns;
     weir__reg_wake(self->registry, self->retry_ns);
 }
 
@@ -97,10 +113,7 @@ static void follow_restart(weir__reg_follower *self)
     weir__text_clear(&self->from);
     self->begun = false;
     self->state = WEIR__REG_LIST;
-    if (self == &self->registry->view) {
-        self->registry->listed = false;
-        atomic_store_explicit(&self->registry->synced, false, memory_order_release);
-    }
+    follow_synced(self, false);
 }
 
 void weir__reg_follow_fail(weir__reg_follower *self)
@@ -249,6 +262,7 @@ static void follow_start(weir__reg_follower *self)
     if (registry->kv.watch(registry->kv.self, &watch, &self->watch) == WEIR_OK) {
         self->state = WEIR__REG_WATCH;
         self->failures = 0;
+        follow_synced(self, true);
         return;
     }
     self->watch = 0;
@@ -288,7 +302,9 @@ void weir__reg_follow_resume(weir__reg_follower *self)
 
 uint64_t weir__reg_follow_run(weir_registry *registry)
 {
-    uint64_t next_ns = WEIR_NEVER;
+    if (registry->now_ns < registry->retry_ns)
+        return registry->retry_ns;
+    registry->retry_ns = WEIR_NEVER;
     weir__reg_follower *self = registry->followers;
     while (self != NULL) {
         if (self->retry_ns <= registry->now_ns) {
@@ -297,9 +313,9 @@ uint64_t weir__reg_follow_run(weir_registry *registry)
             self = registry->followers; /* It may have stopped any of them. */
             continue;
         }
-        if (self->retry_ns < next_ns)
-            next_ns = self->retry_ns;
+        if (self->retry_ns < registry->retry_ns)
+            registry->retry_ns = self->retry_ns;
         self = self->next;
     }
-    return next_ns;
+    return registry->retry_ns;
 }

@@ -117,7 +117,7 @@ static void registry_init(weir_registry *registry, const weir_env *env,
     registry->options = *options;
     registry->options.env = NULL; /* The caller's; ours are copies. */
     registry->options.kv = NULL;
-    registry->promised_ns = WEIR_NEVER;
+    registry->promised_ns = registry->retry_ns = WEIR_NEVER;
     registry->services.seed = (weir__hash_key){weir__random(env), weir__random(env)};
     registry->items.seed = (weir__hash_key){weir__random(env), weir__random(env)};
     weir__heap_init(&registry->expiry.heap, &registry->env);

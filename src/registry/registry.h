@@ -298,7 +298,7 @@ struct weir_registry {
     _Atomic bool synced;
     _Atomic uint64_t stood_ns; /* How long the lease clock has stood still. */
     weir__reg_follower view;
-    bool listed;
+    bool listed; /* And watched since. */
     uint32_t list;
     uint64_t revision, resyncs, malformed;
     weir__reg_service *dirty;
@@ -307,6 +307,7 @@ struct weir_registry {
     weir__reg_wastes pending; /* Sets in force may still show it. */
     weir__reg_wastes limbo;   /* Readers may still look at it. */
     weir__reg_follower *followers;
+    uint64_t retry_ns; /* Of these, the first that is to try again. */
     weir__reg_change *changes;
     weir__reg_expiry expiry;
     weir__map kept; /* Keepers, by key. */

@@ -250,7 +250,7 @@ static weir__reg_item *view_item(weir_registry *registry, weir__reg_service *ser
     return NULL;
 }
 
-/* All that can fail comes first; the lease is set before readers can find the item... */
+/* All that can fail comes first. */
 static int view_add(weir_registry *registry, const weir__reg_name *name, weir__reg_record *record,
                     weir__reg_item **out)
 {
@@ -360,10 +360,9 @@ static bool view_listed(weir__reg_follower *self)
          table != NULL && (item = weir__reg_item_of(weir__reg_next(table, &i))) != NULL;)
         if (item->list != registry->list)
             view_remove(registry, item, self->revision); /* It went while we did not look. */
-    registry->listed = true;
     registry->revision = self->revision;
     weir__reg_publish(registry);
-    return true;
+    return true; /* It is in sync once its watch has begun. */
 }
 
 static bool view_events(weir__reg_follower *self, const weir_kv_watch_event *told)
