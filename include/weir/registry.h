@@ -13,10 +13,11 @@
  * answering with what it last knew, says so (`synced` is false), and lists all again: an empty
  * answer that is synced is a confirmed one.
  *
- *     {"status":"UP", "override":"DOWN", "draining":true, "host":"10.0.0.1", "port":8080, "weight":1,
- *      "endpoints":[{"name":"grpc", "host":"10.0.0.1", "port":9090}], "metadata":{"team":"blue"},
- *      "version":"1.4.2", "zone":"eu-1", "check_url":"http://10.0.0.1:8080/health",
- *      "permanent":true, "renew_ms":30000, "expire_ms":90000, "stamp":1, "node":""}
+ *     {"status":"UP", "override":"DOWN", "draining":true, "host":"10.0.0.1", "port":8080,
+ *      "weight":1, "endpoints":[{"name":"grpc", "host":"10.0.0.1", "port":9090}],
+ *      "metadata":{"team":"blue"}, "version":"1.4.2", "zone":"eu-1",
+ *      "check_url":"http://10.0.0.1:8080/health", "permanent":true, "renew_ms":30000,
+ *      "expire_ms":90000, "stamp":1, "node":""}
  *
  * Every member may be left out, and others are passed over; one that is out of its range makes the
  * whole value count as malformed, and leaves what was known of the instance in force.
