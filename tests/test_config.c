@@ -217,6 +217,22 @@ static void a_transaction_names_each_layer_once(void **state)
     assert_int_equal(weir_store_revision(f.store), 1);
 }
 
+static void a_large_transaction_names_each_layer_once_too(void **state)
+{
+    (void)state;
+    static char names[41][16];
+    weir_config_change changes[41];
+    for (size_t i = 0; i < 41; i++) {
+        (void)snprintf(names[i], sizeof names[i], "n%zu", i % 40);
+        changes[i] = (weir_config_change){.name = names[i], .value = {"1", 1}};
+    }
+    assert_int_equal(weir_config_apply(f.config, changes, 41, NULL, NULL, &f.error), WEIR_EINVAL);
+    assert_string_equal(f.error.name, "n0");
+    apply(changes, 40);
+    assert_true(f.last.succeeded);
+    assert_value("n39", "1");
+}
+
 static void names_are_checked(void **state)
 {
     (void)state;
@@ -441,6 +457,7 @@ int main(void)
         TEST(a_failed_comparison_is_an_answer_with_the_current_value),
         TEST(a_transaction_changes_all_or_nothing),
         TEST(a_transaction_names_each_layer_once),
+        TEST(a_large_transaction_names_each_layer_once_too),
         TEST(names_are_checked),
         TEST(layers_are_asked_from_the_narrowest_on),
         TEST(the_process_has_a_client_of_its_own),

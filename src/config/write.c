@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define WRITE_FEW 32
+
 /* One key of a transaction: what is to become of it, and what is known of it now. */
 typedef struct write_target {
     weir__config_edit edit; /* Its strings are copies, at the end of the call. */
@@ -507,22 +509,46 @@ static write_call *write_create(weir_config *config, const weir__config_edit *ed
     return write;
 }
 
-/* No key twice. WEIR_OK, WEIR_EINVAL or WEIR_ENOMEM. */
-static int write_distinct(weir_config *config, write_call *write, weir_config_error *error)
+/* Whether a key is among those before it: for so few, looking is quicker than hashing. */
+static bool write_twice_few(const write_call *write, size_t at)
+{
+    weir_bytes const key = write_key(write, &write->targets[at]);
+    size_t i = 0;
+    while (i < at && !weir__config_equal(write_key(write, &write->targets[i]), key))
+        i++;
+    return i < at;
+}
+
+/* The first key that is there twice is set in *at, or the count. WEIR_OK or WEIR_ENOMEM. */
+static int write_twice_many(weir_config *config, const write_call *write, size_t *at)
 {
     weir__map keys;
     weir__map_init(&keys, &config->env);
     int code = weir__map_reserve(&keys, write->count);
-    for (size_t i = 0; i < write->count && code == WEIR_OK; i++) {
-        weir_bytes const key = write_key(write, &write->targets[i]);
+    for (*at = 0; code == WEIR_OK && *at < write->count; ++*at) {
+        weir_bytes const key = write_key(write, &write->targets[*at]);
         if (weir__map_get(&keys, key.data, key.size) != NULL)
-            code = weir__config_refuse(error, WEIR_EINVAL, write->targets[i].edit.name,
-                                       "changed twice");
-        else
-            code = weir__map_put(&keys, key.data, key.size, &write->targets[i]);
+            break;
+        code = weir__map_put(&keys, key.data, key.size, config);
     }
     weir__map_free(&keys);
     return code;
+}
+
+/* No key twice. WEIR_OK, WEIR_EINVAL or WEIR_ENOMEM. */
+static int write_distinct(weir_config *config, const write_call *write, weir_config_error *error)
+{
+    size_t at = 0;
+    int code = WEIR_OK;
+    if (write->count > WRITE_FEW)
+        code = write_twice_many(config, write, &at);
+    else
+        while (at < write->count && !write_twice_few(write, at))
+            at++;
+    return code == WEIR_OK && at < write->count
+               ? weir__config_refuse(error, WEIR_EINVAL, write->targets[at].edit.name,
+                                     "changed twice")
+               : code;
 }
 
 int weir__config_submit(weir_config *config, const weir__config_edit *edits, size_t count,
