@@ -82,6 +82,10 @@ static void what_is_no_record_changes_nothing_and_is_told(void **state)
     put_raw("config/a@e:", "v=1 ms=1\nx");
     put_raw("config/a b", "v=1 ms=1\nx");
     assert_int_equal(status().problems, 9 + 5);
+    f.options.on_problem = NULL;
+    f.options.on_sync = NULL;
+    recreate();
+    assert_int_equal(status().problems, 1 + 5);
 }
 
 static void values_are_any_bytes(void **state)

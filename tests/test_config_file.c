@@ -2,7 +2,9 @@
  * import. Files are real, in a folder of their own; time is not. */
 #include "support/config_fixture.h"
 
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static char folder[64];
@@ -218,6 +220,13 @@ static void what_is_no_regular_file_is_refused(void **state)
     look();
     assert_int_equal(last_load.error.code, WEIR_EINVAL);
     assert_int_equal(rmdir(path), 0);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    int const fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    look();
+    assert_int_equal(last_load.error.code, WEIR_ESYSTEM); /* It cannot be opened. */
+    assert_int_equal(close(fd), 0);
 }
 
 static void what_goes_is_deleted_across_a_restart(void **state)
@@ -436,6 +445,7 @@ static void a_bad_document_changes_nothing(void **state)
         {"{\"values\":{}}", WEIR_EPROTOCOL},
         {"{\"values\":[{\"name\":\"x\",\"value\":\"1\"},{\"name\":\"y\"}]}", WEIR_EPROTOCOL},
         {"{\"values\":[{\"value\":\"1\"}]}", WEIR_EPROTOCOL},
+        {"{\"values\":[{\"name\":1,\"value\":\"1\"}]}", WEIR_EPROTOCOL},
         {"{\"values\":[{\"name\":\"x\",\"value\":1}]}", WEIR_EPROTOCOL},
         {"{\"values\":[{\"name\":\"x\",\"hex\":\"f\"}]}", WEIR_EPROTOCOL},
         {"{\"values\":[{\"name\":\"x\",\"hex\":\"fg\"}]}", WEIR_EPROTOCOL},

@@ -125,6 +125,34 @@ static void a_view_that_fell_behind_is_made_anew_at_once(void **state)
     assert_value("goes", NULL);
 }
 
+static void what_was_deleted_while_nobody_looked_is_gone(void **state)
+{
+    (void)state;
+    weir_kv_watch_event const event = {.code = WEIR_ECOMPACTED};
+    weir_config_client const test = {.environment = "test"};
+    set("goes", "1"), set("stays", "1");
+    set_in("two", "test", NULL, "1"), set("two", "2"), set_in("two", NULL, "blue", "3");
+    for (unsigned n = 1; n < 60; n++) {
+        slow.inner.unwatch(slow.inner.self, slow.watch_id);
+        slow.watch_id = 0;
+        delete_raw("config/goes");
+        delete_raw("config/two@test");
+        delete_raw("config/two@:blue");
+        f.fake.fail_at = f.fake.calls + n;
+        (void)slow.watch.fn(&event, slow.watch.user);
+        f.fake.fail_at = 0;
+        f.fake.now_ns += 1000 * MS;
+        run_config(); /* If there was no memory. */
+        assert_true(status().in_sync);
+        assert_value("goes", NULL);
+        assert_value("stays", "1");
+        assert_value_for(&test, "two", "2");
+        set("goes", "1");
+        set_in("two", "test", NULL, "1"), set_in("two", NULL, "blue", "3");
+        assert_value_for(&test, "two", "1");
+    }
+}
+
 static void what_cannot_be_kept_ahead_of_the_view_is_read_again(void **state)
 {
     (void)state;
@@ -367,6 +395,7 @@ int main(void)
         SLOW(a_failed_listing_is_tried_again),
         SLOW(a_change_that_cannot_be_kept_is_read_again_later),
         SLOW(a_view_that_fell_behind_is_made_anew_at_once),
+        SLOW(what_was_deleted_while_nobody_looked_is_gone),
         SLOW(what_cannot_be_kept_ahead_of_the_view_is_read_again),
         SLOW(a_listing_that_cannot_be_begun_is_tried_again),
         SLOW(a_rule_that_moves_meanwhile_is_promoted_where_it_went),

@@ -86,8 +86,11 @@ static void a_load_survives_every_failed_allocation(void **state)
 {
     (void)state;
     static const char path[] = "/tmp/weir-config-life.conf";
-    static const char *const texts[] = {"a = 1\nb = 2\n", "{\"a\":1,\"c\":\"x\"}"};
-    for (size_t i = 0; i < 2; i++) {
+    static char large[9000];
+    const char *const texts[] = {"a = 1\nb = 2\n", "{\"a\":1,\"c\":\"x\"}", large};
+    memset(large, 'x', sizeof large - 1);
+    memcpy(large, "a = 1\nl = ", 10);
+    for (size_t i = 0; i < 3; i++) {
         weir_config_file *const file = open_source(path, texts[i]);
         last_load.error.code = WEIR_ENOMEM;
         for (unsigned n = 1; last_load.error.code != WEIR_OK; n++) {
@@ -112,6 +115,11 @@ static void sweep_create(void **state)
 {
     (void)state;
     weir_config *config = NULL;
+    char name[300];
+    memset(name, 'n', sizeof name);
+    name[299] = '\0';
+    set(name, "1");
+    f.options.page = 1;
     set("a", "1"), set_in("a", "test", NULL, "2"), set("b", "3");
     recreate(); /* The store has made its room. */
     unsigned const live = f.fake.live;
@@ -164,7 +172,10 @@ static int try_import(void)
 static int try_history(void)
 {
     f.last = (outcome){.told = 1};
-    return weir_config_history(f.config, "old", NULL, NULL, note_versions, &f.last.code);
+    char name[300]; /* Longer than what a text begins with. */
+    memset(name, 'n', sizeof name);
+    name[299] = '\0';
+    return weir_config_history(f.config, name, NULL, NULL, note_versions, &f.last.code);
 }
 
 static void write_nowhere(const void *data, size_t size, void *user)

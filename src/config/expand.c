@@ -50,13 +50,9 @@ static int expand_cycle(const expand_run *run, const expand_frame *frame, const 
     const char *names[EXPAND_DEPTH + 1] = {name};
     size_t count = 1;
     char message[sizeof run->error->message] = "a cycle: ";
-    for (const expand_frame *f = frame; f != NULL; f = f->parent) {
-        if (f->name == NULL)
-            continue;
-        names[count++] = f->name;
-        if (strcmp(f->name, name) == 0)
-            break;
-    }
+    for (const expand_frame *f = frame; strcmp(names[count - 1], name) != 0 || count == 1;
+         f = f->parent)
+        names[count++] = f->name; /* It is among them: who asks knows. */
     for (size_t i = count, used = strlen(message); i-- > 0 && used < sizeof message;) {
         int const wrote =
             snprintf(message + used, sizeof message - used, "%s%s", names[i], i > 0 ? " -> " : "");
