@@ -3,14 +3,20 @@
 
 #include <string.h>
 
-#define HISTORY_FIRST_CAPACITY 64
-#define HISTORY_WASTE          256 /* So many retirements pay for a look at the readers. */
+#define HISTORY_PAGE  512 /* Places; so that growing never takes long. */
+#define HISTORY_PAGES 8   /* At first. */
+#define HISTORY_WASTE 256 /* So many retirements pay for a look at the readers. */
 
 /* ---- The ring ---- */
 
+static weir__kv_version ***history_page(const weir_store *store, uint64_t place)
+{
+    return &store->history.pages[place / HISTORY_PAGE & (store->history.capacity - 1)];
+}
+
 static weir__kv_version **history_slot(const weir_store *store, uint64_t place)
 {
-    return &store->history.ring[place & (store->history.capacity - 1)];
+    return &(*history_page(store, place))[place % HISTORY_PAGE];
 }
 
 uint64_t weir__history_end(const weir_store *store)
@@ -23,23 +29,48 @@ weir__kv_version *weir__history_at(const weir_store *store, uint64_t place)
     return *history_slot(store, place);
 }
 
+/* Twice as many pages, each where its places look for it. */
+static int history_grow(weir_store *store)
+{
+    weir__history *const history = &store->history;
+    size_t const old = history->capacity, capacity = old == 0 ? HISTORY_PAGES : 2 * old;
+    weir__kv_version ***const pages = weir__alloc(&store->env, capacity * sizeof *pages);
+    if (pages == NULL)
+        return WEIR_ENOMEM;
+    uint64_t const first = history->first / HISTORY_PAGE;
+    for (uint64_t page = first; page != first + old; page++)
+        pages[page & (capacity - 1)] = history->pages[page & (old - 1)];
+    weir__free(&store->env, history->pages, old * sizeof *pages);
+    weir__store_count(&store->bytes, capacity * sizeof *pages, old * sizeof *pages);
+    history->pages = pages;
+    history->capacity = capacity;
+    return WEIR_OK;
+}
+
 int weir__history_reserve(weir_store *store)
 {
     weir__history *const history = &store->history;
-    size_t const size = history->capacity * sizeof(weir__kv_version *);
-    if (history->count < history->capacity)
-        return WEIR_OK;
-    size_t const capacity = history->capacity == 0 ? HISTORY_FIRST_CAPACITY : 2 * history->capacity;
-    weir__kv_version **const ring = weir__alloc(&store->env, capacity * sizeof(weir__kv_version *));
-    if (ring == NULL)
+    uint64_t const end = weir__history_end(store);
+    size_t const size = HISTORY_PAGE * sizeof(weir__kv_version *);
+    if (end / HISTORY_PAGE - history->first / HISTORY_PAGE >= history->capacity &&
+        history_grow(store) != WEIR_OK)
         return WEIR_ENOMEM;
-    for (uint64_t place = history->first; place != weir__history_end(store); place++)
-        ring[place & (capacity - 1)] = *history_slot(store, place);
-    weir__free(&store->env, history->ring, size);
-    weir__store_count(&store->bytes, capacity * sizeof(weir__kv_version *), size);
-    history->ring = ring;
-    history->capacity = capacity;
+    weir__kv_version ***const page = history_page(store, end);
+    if (*page != NULL)
+        return WEIR_OK;
+    *page = weir__alloc(&store->env, size);
+    if (*page == NULL)
+        return WEIR_ENOMEM;
+    weir__store_count(&store->bytes, size, 0);
     return WEIR_OK;
+}
+
+static void history_free_page(weir_store *store, weir__kv_version ***page)
+{
+    size_t const size = *page != NULL ? HISTORY_PAGE * sizeof(weir__kv_version *) : 0;
+    weir__free(&store->env, *page, size);
+    weir__store_count(&store->bytes, 0, size);
+    *page = NULL;
 }
 
 void weir__history_add(weir_store *store, weir__kv_version *version)
@@ -74,6 +105,8 @@ static void history_drop_first(weir_store *store)
 {
     weir__kv_version *const version = weir__history_at(store, store->history.first);
     weir__kv_key *const key = version->link.key;
+    if ((store->history.first + 1) % HISTORY_PAGE == 0)
+        history_free_page(store, history_page(store, store->history.first));
     store->history.first++;
     store->history.count--;
     if (version->older != NULL)
@@ -270,8 +303,10 @@ static void history_free_living(weir_store *store)
 void weir__store_free_all(weir_store *store)
 {
     history_free_living(store);
-    weir__free(&store->env, store->history.ring,
-               store->history.capacity * sizeof(weir__kv_version *));
+    for (size_t page = 0; page < store->history.capacity; page++)
+        history_free_page(store, &store->history.pages[page]);
+    weir__free(&store->env, store->history.pages,
+               store->history.capacity * sizeof(weir__kv_version **));
     history_free_versions(store, store->retired);
     history_empty_limbo(store);
     weir__index_free(&store->index);

@@ -58,9 +58,10 @@ typedef struct weir__reply {
 
 /* Versions in order of revision, from the first that is kept; places are counted since create. */
 typedef struct weir__history {
-    weir__kv_version **ring; /* A power of two. */
-    size_t capacity, count;
-    uint64_t first; /* Place of the oldest. */
+    weir__kv_version ***pages; /* A ring of them; a power of two. */
+    size_t capacity;           /* Of pages. */
+    size_t count;              /* Of versions. */
+    uint64_t first;            /* Place of the oldest. */
 } weir__history;
 
 /* What was retired: freed once no reader can hold it. */
