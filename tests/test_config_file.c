@@ -433,6 +433,15 @@ static void an_import_puts_all_that_a_document_has(void **state)
     assert_int_equal(weir_store_revision(f.store), before); /* It is so already. */
 }
 
+static void a_document_without_values_is_imported_at_once(void **state)
+{
+    (void)state;
+    assert_int_equal(import("{}"), WEIR_OK);
+    assert_int_equal(f.last.told, 1);
+    assert_true(f.last.succeeded);
+    assert_int_equal(weir_store_revision(f.store), 1);
+}
+
 static void a_bad_document_changes_nothing(void **state)
 {
     (void)state;
@@ -497,6 +506,7 @@ int main(void)
         FILE_TEST(file_options_are_checked),
         TEST(a_snapshot_is_a_document_in_order),
         TEST(an_import_puts_all_that_a_document_has),
+        TEST(a_document_without_values_is_imported_at_once),
         TEST(a_bad_document_changes_nothing),
     };
     return cmocka_run_group_tests_name("config_file", tests, NULL, NULL);

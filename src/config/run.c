@@ -143,11 +143,11 @@ static void run_ask(weir__config_run *run)
         size_t const left = run->count - run->at;
         size_t const batch = run->config->options.batch;
         size_t const count = left < batch ? left : batch;
+        if (count == 0)
+            break;
         const weir__config_edit *const edits = run->edits + run->at;
         run->again = false;
         run->at += count;
-        if (count == 0)
-            break;
         int const code =
             weir__config_submit(run->config, edits, count, run_told, run, &run->result.error);
         if (code != WEIR_OK)
