@@ -444,6 +444,27 @@ static void validators_refuse_with_key_and_reason(void **state)
     delete ("a/limit");
 }
 
+static void a_value_of_nothing_is_an_empty_one(void **state)
+{
+    (void)state;
+    weir_config_validator const json = {.pattern = "json", .check = WEIR_CONFIG_CHECK_JSON};
+    weir_config_validator const any = {.pattern = "any",
+                                       .check = WEIR_CONFIG_CHECK_REGEX,
+                                       .regex = "^$"};
+    weir_config_change change = {.name = "json", .value = {NULL, 0}};
+    assert_int_equal(weir_config_add_validator(f.config, &json, NULL), WEIR_OK);
+    assert_int_equal(weir_config_add_validator(f.config, &any, NULL), WEIR_OK);
+    assert_int_equal(weir_config_apply(f.config, &change, 1, NULL, NULL, NULL), WEIR_EINVAL);
+    change.name = "any";
+    apply(&change, 1);
+    assert_value("any", "");
+    weir_config_rule const rule = {.name = "any", .rule = "r", .permille = 1000};
+    release(&rule);
+    assert_value("any", "");
+    change.value.size = 1; /* Of NULL. */
+    assert_int_equal(weir_config_apply(f.config, &change, 1, NULL, NULL, NULL), WEIR_EINVAL);
+}
+
 static void validators_are_checked(void **state)
 {
     (void)state;
@@ -565,6 +586,7 @@ int main(void)
         TEST(a_rule_that_another_put_is_promoted_where_it_says),
         TEST(rules_are_checked),
         TEST(validators_refuse_with_key_and_reason),
+        TEST(a_value_of_nothing_is_an_empty_one),
         TEST(validators_are_checked),
         TEST(templates_are_filled_in),
         TEST(a_cycle_is_named),

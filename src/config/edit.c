@@ -28,12 +28,20 @@ int weir__config_edit_check(weir_config *config, const weir__config_edit *edit,
     else if (edit->what == WEIR__CONFIG_RULE &&
              (edit->permille > 1000 || edit->salt == NULL || !edit_optional_ok(edit->salt)))
         complaint = "not a share of at most 1000 permille with a salt";
+    else if (edit->value.data == NULL && edit->value.size > 0)
+        complaint = "a value of NULL";
     if (complaint != NULL)
         return weir__config_refuse(error, WEIR_EINVAL, edit->name, complaint);
     bool const value = edit->what == WEIR__CONFIG_SET || edit->what == WEIR__CONFIG_RULE;
     return value && !edit->from_first
                ? weir__config_validate(config, edit->name, edit->value, error)
                : WEIR_OK;
+}
+
+/* With an address, even if it is of nothing. */
+static weir_bytes edit_value(weir_bytes value)
+{
+    return value.size > 0 ? value : (weir_bytes){"", 0};
 }
 
 static weir__config_edit edit_of(const weir_config_change *change)
@@ -43,7 +51,8 @@ static weir__config_edit edit_of(const weir_config_change *change)
                                .environment = change->environment,
                                .label = change->label,
                                .source = change->source,
-                               .value = change->remove ? (weir_bytes){"", 0} : change->value,
+                               .value =
+                                   edit_value(change->remove ? (weir_bytes){"", 0} : change->value),
                                .compare = change->compare,
                                .version = change->version};
 }
@@ -146,7 +155,7 @@ int weir_config_release(weir_config *config, const weir_config_rule *rule, weir_
                                     .salt = rule->salt != NULL ? rule->salt : rule->rule,
                                     .priority = rule->priority,
                                     .permille = rule->permille,
-                                    .value = rule->value};
+                                    .value = edit_value(rule->value)};
     return weir__config_submit(config, &edit, 1, done, user, error);
 }
 
