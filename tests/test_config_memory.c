@@ -70,7 +70,9 @@ static void a_load_is_told_of_once_it_is_in_force(void **state)
 static void a_load_that_the_kv_fails_is_tried_again(void **state)
 {
     (void)state;
-    static const char path[] = "/tmp/weir-config-life.conf";
+    char path[] = "/tmp/weir-config-XXXXXX";
+    int const fd = mkstemp(path);
+    assert_true(fd >= 0 && close(fd) == 0);
     weir_config_file *const file = open_source(path, "a = 1");
     slow.tell = WEIR_ESYSTEM;
     run_file(file);
@@ -85,7 +87,9 @@ static void a_load_that_the_kv_fails_is_tried_again(void **state)
 static void a_load_survives_every_failed_allocation(void **state)
 {
     (void)state;
-    static const char path[] = "/tmp/weir-config-life.conf";
+    char path[] = "/tmp/weir-config-XXXXXX";
+    int const fd = mkstemp(path);
+    assert_true(fd >= 0 && close(fd) == 0);
     static char large[9000];
     const char *const texts[] = {"a = 1\nb = 2\n", "{\"a\":1,\"c\":\"x\"}", large};
     memset(large, 'x', sizeof large - 1);
