@@ -6,7 +6,7 @@
  *   leases.c   deadlines, and the keys that go with them
  *   history.c  forgetting, and freeing what nobody can read any more
  *   read.c     readers, any thread
- *   snapshot.c the state written in slices; recovery.c: it and the log read back
+ *   snapshot.c the state written in slices; log_recovery.c: it and the log read back by codec.c
  *
  * Versions hang on their key, newest first, and in the history, oldest first. Those that a failed
  * commit has left behind stay pending for ever: readers pass them over.

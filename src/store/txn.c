@@ -114,7 +114,7 @@ int weir__pairs_add(weir_store *store, const weir__kv_key *key, const weir__kv_v
     return WEIR_OK;
 }
 
-/* What the caller of an operation gets to see of it; count is where its pairs end. */
+/* What the key is now, for the caller, who gets to see what an operation replaces. */
 static int txn_note(weir_store *store, bool wanted, const weir__kv_key *key)
 {
     const weir__kv_version *const version =
