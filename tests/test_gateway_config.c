@@ -65,6 +65,10 @@ static void accepts_every_directive_and_option(void **state)
               "service four\n  route /four\n  member a 127.0.0.1:1\n  health tcp start=unknown\n"),
         WEIR_OK);
     assert_int_equal(parse(GLOBALS SERVICE), WEIR_OK);
+    assert_int_equal(parse(GLOBALS), WEIR_OK); /* Services may come from elsewhere, */
+    assert_int_equal(parse(GLOBALS "service s\nroute /s\n"), WEIR_OK); /* and members, too. */
+    assert_int_equal(parse("token ${HOST}\ndata folder\nenvironment prod\nlabel eu\n" GLOBALS),
+                     WEIR_OK);
     assert_int_equal(parse(GLOBALS "service s\nroute /s\nmember m 127.0.0.1:80"), WEIR_OK);
 }
 
@@ -92,7 +96,12 @@ static void a_mistake_among_the_gateways_lines_is_named(void **state)
     static const mistake mistakes[] = {
         {"", 0, "proxy", "missing"},
         {"proxy 127.0.0.1:1\n", 0, "admin", "missing"},
-        {GLOBALS, 0, "service", "none"},
+        {"token a b\n", 1, "token", "one value, and got 2"},
+        {"data\n", 1, "data", "one value, and got 0"},
+        {"environment a:b\n", 1, "environment", "none of @ : $ { }"},
+        {"label "
+         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
+         1, "label", "1 to 63 bytes"},
         {"proxy nowhere\n", 1, "proxy", "\"nowhere\" is no address"},
         {"proxy 127.0.0.1:99999\n", 1, "proxy", "no address"},
         {"proxy\n", 1, "proxy", "one value, and got 0"},
@@ -122,7 +131,12 @@ static void a_mistake_in_a_service_is_named(void **state)
         {GLOBALS "service\n", 3, "service", "one value"},
         {GLOBALS SERVICE "service s\n", 6, "service", "defined in line 3 already"},
         {GLOBALS "service s\nmember m 127.0.0.1:1\n", 3, "service", "has no route"},
-        {GLOBALS "service s\nroute /s\n", 3, "service", "has no member"},
+        {GLOBALS "service _\n", 3, "service", "is not _"},
+        {GLOBALS "service a/b\n", 3, "service", "\"a/b\": has 1 to 255 bytes, none of /"},
+        {GLOBALS SERVICE "members a 127.0.0.1:1\n", 6, "members", "no such directive"},
+        {GLOBALS SERVICE "endpoint a b\n", 6, "endpoint", "one value, and got 2"},
+        {GLOBALS SERVICE "balance maglev table=12\n", 6, "balance", "do not go together"},
+        {GLOBALS SERVICE "limit 1/h burst=4000000000\n", 6, "limit", "do not go together"},
         {GLOBALS SERVICE "service t\nroute /s\nmember m 127.0.0.1:1\n", 6, "route",
          "the route of \"s\" already"},
         {GLOBALS "service s\nroute s\n", 4, "route", "begins with /"},

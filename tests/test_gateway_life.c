@@ -68,9 +68,9 @@ static void an_update_that_cannot_be_changes_nothing(void **state)
 {
     (void)state;
     start_two("");
-    assert_int_equal(update(TWO "limit 1/h burst=4000000000\n"), WEIR_EINVAL);
-    assert_string_equal(f.error.field, "service");
-    assert_int_equal(f.error.line, 3);
+    assert_int_equal(update(TWO "health http / method=GE{T\n"), WEIR_EINVAL);
+    assert_string_equal(f.error.field, "health");
+    assert_int_equal(f.error.line, 7);
     weir_gateway_config *config;
     static const char text[] = "proxy 127.0.0.1:1\nadmin 127.0.0.1:0\n"
                                "service s\nroute /s\nmember a 127.0.0.1:1\n";

@@ -280,6 +280,21 @@ WEIR_API WEIR_MUST_CHECK int weir_config_compare_and_set(weir_config *config, co
 WEIR_API WEIR_MUST_CHECK int weir_config_delete(weir_config *config, const char *name,
                                                 weir_config_done_fn done, void *user);
 
+/**
+ * Let a source say all that it has to say of one layer: put these values, and delete what else it
+ * has put there before, and nobody after it; what it says already stays untouched. For what is kept
+ * elsewhere as a whole: a file, a form, a release. In transactions of `batch` changes.
+ *
+ * @param source   kept as by=, as in weir_config_change. Not NULL.
+ * @param changes  of each the name and the value count; no name may come twice.
+ * @return WEIR_OK; WEIR_EBUSY: not in sync; else as weir_config_apply().
+ */
+WEIR_API WEIR_MUST_CHECK int weir_config_publish(weir_config *config, const char *source,
+                                                 const char *environment, const char *label,
+                                                 const weir_config_change *changes, size_t count,
+                                                 weir_config_done_fn done, void *user,
+                                                 weir_config_error *error);
+
 /* ---- History ---- */
 
 /** The versions of one layer that are kept, oldest first, the current one last; valid within the
@@ -422,7 +437,8 @@ typedef enum weir_config_check {
     WEIR_CONFIG_CHECK_CUSTOM,   /**< fn. */
 } weir_config_check;
 
-/** False: refused; `reason`, of 128 bytes, says why. Must not call the config's writes. */
+/** False: refused; `reason`, of 128 bytes, says why; made empty, there was no memory to find out.
+ * Must not call the config's writes. */
 typedef bool (*weir_config_check_fn)(const char *name, weir_bytes value, char *reason, void *user);
 
 /** What values are allowed. Zero-initialize; all copied. */
@@ -448,6 +464,9 @@ typedef struct weir_config_validator {
 WEIR_API WEIR_MUST_CHECK int weir_config_add_validator(weir_config *config,
                                                        const weir_config_validator *validator,
                                                        weir_config_error *error);
+
+/** Remove all validators that were added with this `user`. Not within one of them. */
+WEIR_API void weir_config_remove_validators(weir_config *config, const void *user);
 
 /* ---- Snapshot and import ---- */
 

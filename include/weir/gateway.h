@@ -6,8 +6,14 @@
  *   client --> proxy server --route--> caller: balancer, breakers, limiter, retry
  *                  ^                      | attempt        ^ unhealthy: not picked
  *                  +----- streams ----- client connections --> members <-- health checks
+ *                                         ^
+ *   file, PUT /config/... --> config center --> mesh <-- registry <-- PUT /services/...
  *
- *   operator --> admin server: /healthz /readyz /status (JSON) /metrics (Prometheus), and yours
+ *   operator --> admin server: /healthz /readyz /status (JSON) /metrics (Prometheus)
+ *                              /config /services (weir/admin.h), and yours
+ *
+ * Services are those that the config center has a route of, below "services/"; a configuration file
+ * is one source of what is there. Members are the file's, and who has registered.
  *
  * What a client gets from the gateway itself, as text/plain: 404 no route; 429 over the limit and
  * 503 nobody able, both with Retry-After where it is known or 1 s; 502 the member broke the call;
@@ -29,6 +35,7 @@
 #define WEIR_GATEWAY_H
 
 #include <weir/http.h>
+#include <weir/mesh.h>
 
 WEIR_BEGIN_DECLS
 
@@ -50,41 +57,29 @@ typedef const char *(*weir_gateway_variable_fn)(const char *name, void *user);
  * the first `service` are the gateway's:
  *
  *     proxy 127.0.0.1:8080            where clients come in; port 0 = any
- *     admin 127.0.0.1:8081            where operators come in
+ *     admin 127.0.0.1:8081            where operators, and programs that register, come in
+ *     token WORD                      what these must know; without one, only reads are answered,
+ *                                     and only on this machine
+ *     data FOLDER                     where the config center and the registry are kept; without
+ *                                     one, in memory
+ *     environment NAME, label NAME    whose layers of the config center are in force here
  *     max_header 16k                  of a request; over it is 431. 256 to 1m
  *     max_body 10m                    of a request; over it is 413. Default: no limit
  *     idle_timeout 60s                of a client's connection
  *     header_timeout 10s              for a request's head to come in
  *
- * The rest belong to the service above them; all but route and member may be left out:
+ * The rest belong to the service above them; all but route may be left out. They are those of
+ * weir/mesh.h, where a service has its line `members` as one of these for each:
+ *
+ *     member ID ADDRESS [weight=1] [priority=0] [max_in_flight=N] [zone=TEXT]
+ *
+ * and these of the gateway:
  *
  *     service NAME
  *     route /prefix                   the longest prefix of whole path segments wins
- *     balance ALGORITHM [choices=2] [bias=1] [decay=10s] [failure_latency=1s] [table=65537]
- *             [ring=POINTS] [bound=PERCENT]        names as weir_balancer_algorithm_name() has them
  *     hash header NAME, cookie NAME, source or path       the key, for algorithms that hash
  *     sticky cookie NAME, or header NAME      a client stays with the member whose id is in there;
  *                                             the cookie is set for it
- *     spill 140%                      of its health that a priority carries; or: spill off
- *     panic 50%                       below it, health is not believed; or: panic off
- *     zone NAME                       ours: its members are preferred
- *     aperture N                      use only N members a priority
- *     slow_start DURATION [from=10%] [aggression=1]
- *     recovery MEMBERS [hold=10s]     after a total outage, until so many are back
- *     reports on [blackout=10s] [expiry=3m] [update=1s] [penalty=1]
- *                                     weights out of what members tell in ORCA's response header,
- *                                     endpoint-load-metrics, in its TEXT form; or: reports off
- *     outlier [consecutive=5] [gateway=N] [local=N] [deviation=1900] [deviation_hosts=5]
- *             [deviation_calls=100] [failures=85%] [failures_hosts=5] [failures_calls=50]
- *             [slow=PERCENT] [slow_floor=100ms] [slow_hosts=3] [slow_calls=50] [interval=10s]
- *             [base=30s] [max=300s] [jitter=1s] [share=10%] [dry_run]
- *     outlier off                     nobody is ejected by default
- *     member ID ADDRESS [weight=1] [priority=0] [max_in_flight=N] [zone=TEXT]     one or more
- *     limit COUNT/UNIT [burst=COUNT] [dry_run]            UNIT is s, m or h; or: limit off
- *     breaker [failures=50%] [slow=PERCENT] [slow_after=60s] [minimum=20] [window=100 or =10s]
- *             [consecutive=N] [rest=5s] [rest_max=60s] [probes=5] [lease=30s] [ramp=DURATION]
- *     breaker off                     a breaker is on by default
- *     retry attempts=N [base=100ms] [cap=10s] [jitter=full, equal, decorrelated or none]
  *     health http /PATH [method=GET] [host=TEXT] [expect=200-299] [warn=429] [body=TEXT] [CHECK]
  *     health tcp [send=BYTES] [expect=BYTES] [CHECK]
  *             CHECK is: [interval=2s] [timeout=1s] [rise=2] [fall=3] [fast=DURATION]
@@ -92,16 +87,14 @@ typedef const char *(*weir_gateway_variable_fn)(const char *name, void *user);
  *             [idle=DURATION, the interval without traffic] [skip=N, checks in a row that calls
  *             that succeed stand for]
  *     health off                      members are not checked by default
- *     timeout 15s                     of a request, retries included
- *     attempt_timeout DURATION        of one attempt
  *     connect_timeout 3s
  *
- * What balances is told in weir_balancer_options, what ejects in weir_outlier_options: 502, 503 and
- * 504 are failures of a gateway, no answer at all is of local origin, 429 and 503 with Retry-After
- * eject nobody. `health` takes the meanings of weir_health_check_options, weir_probe_http_options
- * and weir_probe_tcp_options: a member that its checks find down is picked no more until they find
- * it up, and that also ends an ejection of it. TEXT has no blanks; BYTES may say \r \n \t \s
- * (a space) \0 \\ and \xHH.
+ * Of outlier detection: 502, 503 and 504 are failures of a gateway, no answer at all is of local
+ * origin, 429 and 503 with Retry-After eject nobody. Load reports come in ORCA's response header,
+ * endpoint-load-metrics, in its TEXT form. `health` takes the meanings of
+ * weir_health_check_options, weir_probe_http_options and weir_probe_tcp_options: a member that its
+ * checks find down is picked no more until they find it up, and that also ends an ejection of it.
+ * TEXT has no blanks; BYTES may say \r \n \t \s (a space) \0 \\ and \xHH.
  *
  * @param out       receives the configuration, which the caller must destroy; NULL on failure.
  * @param variable  NULL = the process environment.
@@ -120,21 +113,27 @@ WEIR_API void weir_gateway_config_destroy(weir_gateway_config *config);
 
 /** Start from WEIR_GATEWAY_OPTIONS_INIT. */
 typedef struct weir_gateway_options {
-    size_t struct_size;            /**< Set by the macro; leave alone. */
-    weir_http_request_fn on_admin; /**< Admin requests for other paths; NULL = 404. */
-    void *user;                    /**< Passed to on_admin; borrowed. */
+    size_t struct_size; /**< Set by the macro; leave alone. */
+    /** Admin requests for other paths, from those who may; NULL = 404. */
+    weir_http_request_fn on_admin;
+    /** Something, whose name this is in the config center or the registry, cannot be put in force:
+     * what was before stays. May be NULL. */
+    void (*on_problem)(const char *name, const char *message, void *user);
+    void *user; /**< Passed to both; borrowed. */
 } weir_gateway_options;
 
 #define WEIR_GATEWAY_OPTIONS_INIT                                                                  \
     {                                                                                              \
-        .struct_size = sizeof(weir_gateway_options), .on_admin = NULL, .user = NULL                \
+        .struct_size = sizeof(weir_gateway_options), .on_admin = NULL, .on_problem = NULL,         \
+        .user = NULL                                                                               \
     }
 
 /**
  * Listen on the configured addresses and serve. The environment is the loop's.
  *
- * @param error  set on WEIR_EINVAL and WEIR_ESYSTEM (which address, and why).
- * @return WEIR_OK, WEIR_EINVAL, WEIR_ENOMEM or WEIR_ESYSTEM (errno).
+ * @param error  set on WEIR_EINVAL, WEIR_ESYSTEM (which address or file, and why), WEIR_EBUSY (the
+ *               folder is another's) and WEIR_ECORRUPT (where).
+ * @return WEIR_OK, WEIR_EINVAL, WEIR_ENOMEM, WEIR_ESYSTEM (errno), WEIR_EBUSY or WEIR_ECORRUPT.
  */
 WEIR_API WEIR_MUST_CHECK int weir_gateway_create(weir_gateway **out, weir_loop *loop,
                                                  const weir_gateway_config *config,
@@ -145,13 +144,16 @@ WEIR_API WEIR_MUST_CHECK int weir_gateway_create(weir_gateway **out, weir_loop *
 WEIR_API void weir_gateway_destroy(weir_gateway *gateway);
 
 /**
- * Put another configuration in force. Services and members that stay keep breakers, limits,
- * counts and, where nothing about them has changed, checks; requests in progress end under the
- * service that they began with. The lines before the first service must be as they were: their
- * change needs a new process.
+ * Put another configuration in force: the file says what it now has, and no longer what it had.
+ * What others have put into the config center meanwhile stays, unless the file says otherwise.
+ * Services and members that stay keep breakers, limits, counts and, where nothing about them has
+ * changed, checks; requests in progress end under the service that they began with. The lines
+ * before the first service, but for the token, must be as they were: their change needs a new
+ * process.
  *
- * @return WEIR_OK, WEIR_EINVAL (*error says what must not change) or WEIR_ENOMEM: the services of
- *         the old configuration go on, some with options of the new.
+ * @return WEIR_OK; WEIR_EINVAL (*error says what must not change, or cannot be): nothing has;
+ *         WEIR_ENOMEM: nothing has, or some will once there is memory; WEIR_ESYSTEM,
+ *         WEIR_EREADONLY: it cannot be kept in the folder, and nothing has changed.
  */
 WEIR_API WEIR_MUST_CHECK int weir_gateway_update(weir_gateway *gateway,
                                                  const weir_gateway_config *config,
@@ -163,6 +165,11 @@ WEIR_API WEIR_MUST_CHECK int weir_gateway_update(weir_gateway *gateway,
  * @param on_drained  told once when no client is left; may be NULL.
  */
 WEIR_API void weir_gateway_drain(weir_gateway *gateway, void (*on_drained)(void *user), void *user);
+
+/** What it stands on, for the program around it; they live as long as the gateway. */
+WEIR_API weir_config *weir_gateway_get_config(const weir_gateway *gateway);
+WEIR_API weir_registry *weir_gateway_get_registry(const weir_gateway *gateway);
+WEIR_API weir_mesh *weir_gateway_get_mesh(const weir_gateway *gateway);
 
 /** Where clients come in, with the port the system chose. */
 WEIR_API weir_address weir_gateway_address(const weir_gateway *gateway);

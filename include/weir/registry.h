@@ -278,9 +278,12 @@ typedef struct weir_registry_view {
     const weir_instance *const *available; /**< Where calls should go. */
     size_t available_count;
     uint64_t revision; /**< Of the last change of this service; 0 = none is known. */
-    bool synced;       /**< This is what is there, empty or not; false: what was last known. */
-    bool protecting;   /**< So few are well that all that are in service are available. */
-    void *token;       /**< Private. */
+    /** Another one whenever something above changed, health reports too; 0 = nobody was ever known.
+     * It is this registry's own. */
+    uint64_t generation;
+    bool synced;     /**< This is what is there, empty or not; false: what was last known. */
+    bool protecting; /**< So few are well that all that are in service are available. */
+    void *token;     /**< Private. */
 } weir_registry_view;
 
 /**

@@ -17,6 +17,7 @@
 #include <weir/kv.h>
 #include <weir/limiter.h>
 #include <weir/loop.h>
+#include <weir/mesh.h>
 #include <weir/outlier.h>
 #include <weir/probe_http.h>
 #include <weir/probe_tcp.h>

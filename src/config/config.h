@@ -253,6 +253,17 @@ static inline const char *weir__config_run_offset(size_t at)
 }
 /* A string by its place, until more are added. */
 const char *weir__config_run_resolve(const weir__config_run *run, const char *place);
+/* Who says what a layer has. NULL = none. */
+typedef struct weir__config_says {
+    const char *source, *environment, *label;
+} weir__config_says;
+
+bool weir__config_says_ok(const weir__config_says *says);
+/* Adds a value. WEIR_OK or WEIR_ENOMEM. */
+int weir__config_run_say(weir__config_run *run, const weir__config_says *says, const char *name,
+                         size_t name_size, weir_bytes value);
+/* Adds that what else it has said before goes. WEIR_OK or WEIR_ENOMEM. */
+int weir__config_run_unsay(weir__config_run *run, const weir__config_says *says);
 /* Each edit is checked, and no key may come twice. WEIR_OK, WEIR_EINVAL or WEIR_ENOMEM. */
 int weir__config_run_check(weir__config_run *run, weir_config_error *error);
 /* Leaves out what is in force already; how many are left. */

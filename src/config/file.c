@@ -1,7 +1,6 @@
 #include "config/config.h"
 
 #include "base/json.h"
-#include "base/map.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,11 +26,12 @@ struct weir_config_file {
     weir_config *config;
     weir_env env;
     weir_config_file_options options; /* Its strings are copies, in `text`. */
-    file_stamp seen;                  /* When it was last looked at... */
-    uint64_t settled_ns;              /* ...and since when it is so. */
-    file_stamp loaded;                /* What was read, well or not. */
-    bool looked;                      /* Once, at least. */
-    bool tried;                       /* It was read, or told to be missing, once. */
+    weir__config_says says;
+    file_stamp seen;     /* When it was last looked at... */
+    uint64_t settled_ns; /* ...and since when it is so. */
+    file_stamp loaded;   /* What was read, well or not. */
+    bool looked;         /* Once, at least. */
+    bool tried;          /* It was read, or told to be missing, once. */
     uint64_t next_ns;
     size_t changed;
     bool pending; /* An answer is yet to come. */
@@ -117,25 +117,6 @@ static int file_read(const weir_config_file *file, weir__text *out, weir_config_
 
 /* ---- Parsing ---- */
 
-static int file_add(weir_config_file *file, weir__config_run *run, const char *name,
-                    size_t name_size, const char *value, size_t value_size)
-{
-    weir__config_edit *const edit = weir__config_run_add(run);
-    if (edit == NULL)
-        return WEIR_ENOMEM;
-    const weir_config_file_options *const o = &file->options;
-    if (name_size == 0 || memchr(name, '\0', name_size) != NULL)
-        name_size = 0; /* No name: refused when it is checked. */
-    edit->name = weir__config_run_string(run, name, name_size);
-    edit->value = (weir_bytes){weir__config_run_string(run, value, value_size), value_size};
-    edit->source = weir__config_run_string(run, o->source, strlen(o->source));
-    if (o->environment != NULL)
-        edit->environment = weir__config_run_string(run, o->environment, strlen(o->environment));
-    if (o->label != NULL)
-        edit->label = weir__config_run_string(run, o->label, strlen(o->label));
-    return WEIR_OK;
-}
-
 /* A string's own bytes; of all else, the text as it stands in the file. */
 static int file_add_member(weir_config_file *file, weir__config_run *run, weir__json *json,
                            const weir__text *name, weir__text *value)
@@ -156,7 +137,8 @@ static int file_add_member(weir_config_file *file, weir__config_run *run, weir__
         return WEIR_OK; /* Told at the end. */
     if (!weir__text_ok(name) || !weir__text_ok(value))
         return WEIR_ENOMEM;
-    return file_add(file, run, name->data, name->size, value->data, value->size);
+    return weir__config_run_say(run, &file->says, name->data, name->size,
+                                (weir_bytes){value->data, value->size});
 }
 
 static int file_parse_json(weir_config_file *file, weir__config_run *run, const weir__text *text,
@@ -217,8 +199,9 @@ static int file_parse_lines(weir_config_file *file, weir__config_run *run, const
         }
         const char *value = equals + 1;
         size_t const value_size = file_trim(&value, size - (size_t)(value - name));
-        code =
-            file_add(file, run, name, file_trim(&name, (size_t)(equals - name)), value, value_size);
+        size_t const name_size = file_trim(&name, (size_t)(equals - name));
+        code = weir__config_run_say(run, &file->says, name, name_size,
+                                    (weir_bytes){value, value_size});
     }
     return code;
 }
@@ -233,59 +216,6 @@ static int file_parse(weir_config_file *file, weir__config_run *run, const weir_
         at++;
     return at < size && from[at] == '{' ? file_parse_json(file, run, text, error)
                                         : file_parse_lines(file, run, text, error);
-}
-
-/* ---- What this source has set before, and is not there any more ---- */
-
-static bool file_has(const weir__map *names, const weir__config_entry *entry)
-{
-    return weir__map_get(names, weir__config_bytes(entry, entry->name_at), entry->name_size) !=
-           NULL;
-}
-
-static bool file_owns(const weir_config_file *file, const weir__config_entry *entry)
-{
-    const weir_config_file_options *const o = &file->options;
-    for (uint32_t i = 0; i < entry->count; i++) {
-        const weir__config_item *const item = &entry->items[i];
-        weir__config_record record;
-        weir_bytes const raw = {weir__config_bytes(entry, item->raw_at), item->raw_size};
-        if (weir__config_item_in(entry, item, o->environment, o->label))
-            return !item->deleted && weir__config_record_parse(raw, &record) &&
-                   weir__config_same(record.source, o->source);
-    }
-    return false;
-}
-
-static int file_add_removals(weir_config_file *file, weir__config_run *run)
-{
-    weir__map names;
-    weir__config_entry *entry;
-    size_t const there = run->count;
-    weir__map_init(&names, &file->env);
-    int code = weir__map_reserve(&names, there);
-    for (size_t i = 0; code == WEIR_OK && i < there; i++) {
-        const char *const name = weir__config_run_resolve(run, run->edits[i].name);
-        code = weir__map_put(&names, name, strlen(name), run);
-    }
-    weir__text copy; /* Of a name: adding it may move the strings, and with them the map's keys. */
-    weir__text_init(&copy, &file->env);
-    for (size_t at[2] = {0, 0};
-         code == WEIR_OK && (entry = weir__config_next(file->config, at)) != NULL;)
-        if (file_owns(file, entry) && !file_has(&names, entry))
-            weir__text_bytes(&copy, weir__config_bytes(entry, entry->name_at),
-                             entry->name_size + 1);
-    if (!weir__text_ok(&copy))
-        code = WEIR_ENOMEM;
-    for (size_t at = 0; code == WEIR_OK && at < copy.size; at += strlen(copy.data + at) + 1) {
-        const char *const name = copy.data + at;
-        code = file_add(file, run, name, strlen(name), "", 0);
-        if (code == WEIR_OK)
-            run->edits[run->count - 1].what = WEIR__CONFIG_REMOVE;
-    }
-    weir__text_free(&copy);
-    weir__map_free(&names);
-    return code;
 }
 
 /* ---- Loading ---- */
@@ -326,7 +256,7 @@ static int file_take(weir_config_file *file, weir__config_run *run, weir_config_
     if (code == WEIR_OK && !weir__text_ok(&run->strings))
         code = WEIR_ENOMEM;
     if (code == WEIR_OK)
-        code = file_add_removals(file, run);
+        code = weir__config_run_unsay(run, &file->says);
     if (code == WEIR_OK)
         code = weir__config_run_check(run, error);
     return code == WEIR_ENOMEM ? file_refuse(error, code, weir_strerror(code), 0) : code;
@@ -401,12 +331,8 @@ static uint64_t file_run(void *self, uint64_t now_ns)
 
 static bool file_options_ok(const weir_config_file_options *o)
 {
-    return o->path != NULL && o->path[0] != '\0' && o->source != NULL &&
-           weir__config_source_ok(o->source) &&
-           (o->environment == NULL ||
-            weir__config_word_ok(weir_bytes_of(o->environment), WEIR_CONFIG_LABEL_SIZE)) &&
-           (o->label == NULL ||
-            weir__config_word_ok(weir_bytes_of(o->label), WEIR_CONFIG_LABEL_SIZE)) &&
+    weir__config_says const says = {o->source, o->environment, o->label};
+    return o->path != NULL && o->path[0] != '\0' && weir__config_says_ok(&says) &&
            o->interval_ms >= 1 && o->interval_ms <= FILE_DAY_MS && o->settle_ms <= FILE_SETTLE_MS &&
            o->max_bytes >= 1 && o->max_bytes <= FILE_MAX_BYTES;
 }
@@ -444,6 +370,8 @@ int weir_config_file_create(weir_config_file **out, weir_config *config,
     file->options.source = file_copy(file, &at, o.source);
     file->options.environment = file_copy(file, &at, o.environment);
     file->options.label = file_copy(file, &at, o.label);
+    file->says =
+        (weir__config_says){file->options.source, file->options.environment, file->options.label};
     *out = file;
     return WEIR_OK;
 }

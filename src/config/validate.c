@@ -134,7 +134,9 @@ static int validate_one(const weir_config *config, const weir__config_validator 
     case WEIR_CONFIG_CHECK_CUSTOM: good = v->fn(name, value, reason, v->user); break;
     }
     reason[VALIDATE_REASON - 1] = '\0';
-    return good ? WEIR_OK : WEIR_EINVAL;
+    if (good)
+        return WEIR_OK;
+    return reason[0] != '\0' ? WEIR_EINVAL : WEIR_ENOMEM;
 }
 
 int weir__config_validate(weir_config *config, const char *name, weir_bytes value,
@@ -235,13 +237,31 @@ int weir_config_add_validator(weir_config *config, const weir_config_validator *
     return WEIR_OK;
 }
 
+static void validate_free(weir_config *config, weir__config_validator *validator)
+{
+    if (validator->v.check == WEIR_CONFIG_CHECK_REGEX)
+        regfree(&validator->regex);
+    weir__free(&config->env, validator, validator->bytes);
+}
+
+void weir_config_remove_validators(weir_config *config, const void *user)
+{
+    for (weir__config_validator **link = &config->validators; *link != NULL;) {
+        weir__config_validator *const validator = *link;
+        if (validator->v.user == user) {
+            *link = validator->next;
+            validate_free(config, validator);
+        } else {
+            link = &validator->next;
+        }
+    }
+}
+
 void weir__config_validators_free(weir_config *config)
 {
     while (config->validators != NULL) {
         weir__config_validator *const validator = config->validators;
         config->validators = validator->next;
-        if (validator->v.check == WEIR_CONFIG_CHECK_REGEX)
-            regfree(&validator->regex);
-        weir__free(&config->env, validator, validator->bytes);
+        validate_free(config, validator);
     }
 }

@@ -88,7 +88,7 @@ void weir__affinity_cookie(const weir__key_config *sticky, const char *asked, co
                            char cookie[WEIR__COOKIE_SIZE])
 {
     cookie[0] = '\0';
-    if (sticky->source == WEIR__KEY_COOKIE && strcmp(asked, id) != 0)
+    if (sticky->source == WEIR__KEY_COOKIE && strcmp(asked, id) != 0 && weir__affinity_fits(id))
         (void)snprintf(cookie, WEIR__COOKIE_SIZE, "%s=%s; Path=/; HttpOnly", sticky->name, id);
 }
 

@@ -131,11 +131,16 @@ static void checks_free_one(const weir_env *env, weir__member_check *check)
     weir__free(env, check, sizeof *check + check->text_size);
 }
 
+static void checks_free_all(const weir_env *env, weir__member_check **checks, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        checks_free_one(env, checks[i]);
+    weir__free(env, checks, count * sizeof(weir__member_check *));
+}
+
 void weir__checks_free(const weir_env *env, weir__service *service)
 {
-    for (size_t i = 0; i < service->check_count; i++)
-        checks_free_one(env, service->checks[i]);
-    weir__free(env, service->checks, service->check_count * sizeof(weir__member_check *));
+    checks_free_all(env, service->checks, service->check_count);
     service->checks = NULL;
     service->check_count = 0;
 }
@@ -241,70 +246,87 @@ void weir__checks_note(const weir__service *service, const weir_attempt *attempt
         weir_health_note_traffic(check->check, now_ns);
 }
 
-/* The check of one member, or NULL in *out: the service before has the same. */
-static int checks_make(weir__member_check **out, weir_gateway *gateway,
-                       const weir__service_config *config, size_t index,
-                       const weir__service *before)
+int weir__checks_try(weir_gateway *gateway, const weir__health_config *config)
 {
-    const weir_member *const member = &config->members[index];
-    weir__member_check *const old =
-        before != NULL ? weir__checks_find(before, member->id, index) : NULL;
+    weir__member_check trial = {.http = NULL};
+    if (config->kind == WEIR__HEALTH_NONE)
+        return WEIR_OK;
+    int const result = checks_make_prober(&trial, gateway, config, "127.0.0.1:1");
+    weir_probe_http_destroy(trial.http);
+    weir_probe_tcp_destroy(trial.tcp);
+    return result;
+}
+
+/* The checks of a service while they are made. */
+typedef struct checks_making {
+    weir_gateway *gateway;
+    weir__service *service;
+    weir__member_check **list;
+    size_t count, members;
+    int result;
+} checks_making;
+
+/* The check of one member: the one that is there, if it is the same, or a new one. */
+static int checks_make(checks_making *making, const weir_member *member)
+{
+    const weir__health_config *const config = &making->service->extras.health;
+    const weir_env *const env = &making->gateway->env;
+    weir__member_check *const old = weir__checks_find(making->service, member->id, making->count);
+    weir__member_check **const out = &making->list[making->count];
     char address[WEIR_ADDRESS_TEXT_SIZE];
     weir__text what;
-    if (checks_address(address, member->address, config->health.port))
+    if (checks_address(address, member->address, config->port))
         return WEIR_EINVAL;
-    weir__text_init(&what, &gateway->env);
-    checks_describe(&what, &config->health, address);
+    weir__text_init(&what, env);
+    checks_describe(&what, config, address);
     int result = weir__text_ok(&what) ? WEIR_OK : WEIR_ENOMEM;
-    bool const same = result == WEIR_OK && old != NULL && old->what_size == what.size &&
-                      memcmp(old->what, what.data, what.size) == 0;
-    if (result == WEIR_OK && !same) {
-        *out = checks_alloc(&gateway->env, member->id, &what);
-        result = *out == NULL ? WEIR_ENOMEM
-                              : checks_make_prober(*out, gateway, &config->health, address);
+    if (result == WEIR_OK && old != NULL && old->what_size == what.size &&
+        memcmp(old->what, what.data, what.size) == 0) {
+        old->kept = true;
+        *out = old;
+    } else if (result == WEIR_OK) {
+        *out = checks_alloc(env, member->id, &what);
+        result =
+            *out == NULL ? WEIR_ENOMEM : checks_make_prober(*out, making->gateway, config, address);
+        if (*out != NULL)
+            (*out)->service = making->service;
         if (result == WEIR_OK)
-            result = checks_add(gateway, *out, &config->health, old);
+            result = checks_add(making->gateway, *out, config, old);
     }
     weir__text_free(&what);
     return result;
 }
 
-int weir__checks_new(weir__service *service, weir_gateway *gateway,
-                     const weir__service_config *config, const weir__service *before)
+static void checks_make_next(const weir_caller_member *member, void *user)
 {
-    if (config->health.kind == WEIR__HEALTH_NONE)
-        return WEIR_OK;
-    service->checks =
-        weir__alloc(&gateway->env, config->member_count * sizeof(weir__member_check *));
-    if (service->checks == NULL)
-        return WEIR_ENOMEM;
-    service->check_count = config->member_count;
-    service->checks_owe = true; /* Some may begin as down. */
-    int result = WEIR_OK;
-    for (size_t i = 0; result == WEIR_OK && i < config->member_count; i++) {
-        result = checks_make(&service->checks[i], gateway, config, i, before);
-        if (service->checks[i] != NULL)
-            service->checks[i]->service = service;
+    checks_making *const making = user;
+    if (making->result == WEIR_OK && making->count < making->members) {
+        making->result = checks_make(making, member->member);
+        making->count++;
     }
-    return result;
 }
 
-static bool checks_is_kept(const weir__service *next, size_t next_members,
-                           const weir_member *members, const char *member)
+static void checks_count(const weir_caller_member *member, void *user)
 {
-    for (size_t i = 0; next->check_count > 0 && i < next_members; i++)
-        if (strcmp(members[i].id, member) == 0)
+    (void)member;
+    ++*(size_t *)user;
+}
+
+static bool checks_has(const checks_making *making, const char *member)
+{
+    for (size_t i = 0; i < making->count; i++)
+        if (strcmp(making->list[i]->member, member) == 0)
             return true;
     return false;
 }
 
-int weir__checks_unflag(weir__service *service, const weir__service *next,
-                        const weir__service_config *config)
+/* Clears the flags of members that are checked no more. */
+static int checks_unflag(const checks_making *making)
 {
+    const weir__service *const service = making->service;
     for (size_t i = 0; i < service->check_count; i++) {
         weir__member_check *const check = service->checks[i];
-        if (!check->flagged ||
-            checks_is_kept(next, config->member_count, config->members, check->member))
+        if (check->kept || !check->flagged || checks_has(making, check->member))
             continue;
         if (weir_balancer_set_flags(weir_caller_balancer(service->caller), check->member, 0,
                                     WEIR_MEMBER_UNHEALTHY) == WEIR_ENOMEM)
@@ -314,36 +336,37 @@ int weir__checks_unflag(weir__service *service, const weir__service *next,
     return WEIR_OK;
 }
 
-/* Out of the service, where it is looked for from a likely place on. */
-static weir__member_check *checks_take(weir__service *service, const char *member, size_t likely)
+/* Of `list`, those are let go that are not kept; the others are no longer marked. */
+static void checks_let_go(const weir_env *env, weir__member_check **list, size_t count,
+                          size_t capacity)
 {
-    for (size_t i = 0; i < service->check_count; i++) {
-        size_t const at = (likely + i) % service->check_count;
-        weir__member_check *const check = service->checks[at];
-        if (check == NULL || strcmp(check->member, member) != 0)
-            continue;
-        service->checks[at] = NULL;
-        return check;
-    }
-    return NULL;
+    for (size_t i = 0; i < count; i++)
+        if (list[i] != NULL && !list[i]->kept)
+            checks_free_one(env, list[i]);
+        else if (list[i] != NULL)
+            list[i]->kept = false;
+    weir__free(env, list, capacity * sizeof(weir__member_check *));
 }
 
-void weir__checks_move(weir__service *service, weir__service *made,
-                       const weir__service_config *config)
+int weir__checks_set(weir__service *service, weir_gateway *gateway)
 {
-    weir__member_check **const old = service->checks;
-    size_t const old_count = service->check_count;
-    for (size_t i = 0; i < made->check_count; i++) {
-        weir__member_check *check = made->checks[i];
-        if (check == NULL)
-            check = checks_take(service, config->members[i].id, i);
-        if (check != NULL)
-            check->service = service;
-        made->checks[i] = check;
+    checks_making making = {.gateway = gateway, .service = service};
+    if (service->extras.health.kind != WEIR__HEALTH_NONE)
+        weir_caller_visit(service->caller, checks_count, &making.members);
+    making.list = weir__alloc(&gateway->env, making.members * sizeof(weir__member_check *));
+    if (making.members > 0 && making.list == NULL)
+        return WEIR_ENOMEM;
+    if (making.members > 0)
+        weir_caller_visit(service->caller, checks_make_next, &making);
+    if (making.result == WEIR_OK)
+        making.result = checks_unflag(&making);
+    if (making.result != WEIR_OK) {
+        checks_let_go(&gateway->env, making.list, making.count, making.members);
+        return making.result;
     }
-    service->checks = made->checks;
-    service->check_count = made->check_count;
-    service->checks_owe = true; /* What was found while it had no place here. */
-    made->checks = old;
-    made->check_count = old_count;
+    checks_let_go(&gateway->env, service->checks, service->check_count, service->check_count);
+    service->checks = making.list;
+    service->check_count = making.members;
+    service->checks_owe = true; /* Some may begin as down. */
+    return WEIR_OK;
 }

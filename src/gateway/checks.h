@@ -15,6 +15,7 @@ typedef struct weir__member_check {
     weir_probe_tcp *tcp;
     weir__service *service;
     bool flagged;     /* The balancer was told that it is down. */
+    bool kept;        /* It stays, while others are made. */
     const char *what; /* How it is checked, as text to be compared. */
     size_t what_size, text_size;
     char member[]; /* Id, then `what`. */
@@ -24,18 +25,12 @@ int weir__checks_create(weir_gateway *gateway); /* The checker; on an error, des
 void weir__checks_destroy(weir_gateway *gateway);
 
 /*
- * The checks of a service made from a configuration. Where the service before has the very same
- * check, there is none: weir__checks_move() brings it. WEIR_OK, WEIR_EINVAL or WEIR_ENOMEM; on an
- * error, free them still.
+ * Makes the checks those that the service's directive asks for, of the members that its caller has;
+ * what stays the same is kept. WEIR_OK, or as it was: WEIR_ENOMEM, WEIR_EINVAL (it cannot be sent).
  */
-int weir__checks_new(weir__service *service, weir_gateway *gateway,
-                     const weir__service_config *config, const weir__service *before);
-/* Clears the flags of members that are checked no more. WEIR_OK or WEIR_ENOMEM. */
-int weir__checks_unflag(weir__service *service, const weir__service *next,
-                        const weir__service_config *config);
-/* `service` gets the checks of the one that was made anew, and keeps those that are the same. */
-void weir__checks_move(weir__service *service, weir__service *made,
-                       const weir__service_config *config);
+int weir__checks_set(weir__service *service, weir_gateway *gateway);
+/* Whether such a check can be sent: WEIR_OK, WEIR_EINVAL or WEIR_ENOMEM. */
+int weir__checks_try(weir_gateway *gateway, const weir__health_config *config);
 void weir__checks_free(const weir_env *env, weir__service *service);
 /* A call of a service with checks went well: it may stand for a check. */
 void weir__checks_note(const weir__service *service, const weir_attempt *attempt, uint64_t now_ns);

@@ -1,16 +1,17 @@
-/* The gateway's own parts: services (gateway.c), requests (proxy.c), active
-   checks (checks.c), pages (report.c). */
+/* The gateway's own parts: what it stands on (center.c), services (services.c), requests (proxy.c),
+ * active checks (checks.c), pages (report.c). */
 #ifndef WEIR_SRC_GATEWAY_GATEWAY_H
 #define WEIR_SRC_GATEWAY_GATEWAY_H
 
 #include <weir/gateway.h>
 
-#include <weir/caller.h>
 #include <weir/health.h>
+#include <weir/store.h>
 
 #include "base/rng.h"
 #include "base/text.h"
 #include "gateway/config.h"
+#include "gateway/extras.h"
 
 #define WEIR__STATUSES        600 /* Answers are counted by status, below this. */
 #define WEIR__CLIENT_GONE     499 /* Counted as nginx does: the client left first. */
@@ -26,35 +27,44 @@ typedef struct weir__answers {
 struct weir__member_check;
 
 typedef struct weir__service {
-    char *name, *route; /* One allocation, name first, that has the names in keys, too. */
-    size_t text_size;
-    weir__key_config key, sticky;
-    weir_caller *caller;
-    weir_loop_task *task;              /* The caller's. */
-    weir_balancer_algorithm algorithm; /* For the status page, */
-    bool watched;                      /* as whether there is outlier detection. */
-    bool reported;                     /* Members tell their load. */
-    uint32_t connect_ms, timeout_ms;
+    weir_mesh_service *mesh;
+    weir_caller *caller; /* Its. */
+    weir__extras extras;
     uint64_t users;                     /* The gateway's table, and requests in progress. */
     struct weir__member_check **checks; /* One a member, or none; in checks.h. */
     size_t check_count;
-    bool checks_owe; /* A flag found no memory. */
+    bool checks_due;  /* Members, or how they are checked, have changed. */
+    bool checks_owe;  /* A flag found no memory. */
+    bool route_taken; /* Told: another service has its route. */
     weir__answers answers;
 } weir__service;
 
 struct weir_gateway {
     weir_env env;
     weir_loop *loop;
+    weir_gateway_options options;
+    /* What it stands on. */
+    weir_store *store;
+    weir_config *config;
+    weir_registry *registry;
+    weir_mesh *mesh;
+    weir_loop_task *store_task, *config_task, *registry_task, *task;
+    int published; /* What became of the latest publication. */
+    uint64_t problems;
+    /* What has changed, and is not yet seen to. */
+    weir_config_watcher *watch; /* NULL: to be started anew. */
+    weir__text dirty;           /* Names of services, each with its NUL; */
+    bool all_dirty;             /* or all of them. */
+    bool put;                   /* The latest run has put all in force. */
+
     weir_http_server *proxy, *admin;
     weir_http_client *client;
     weir_http_client *prober; /* Of the active checks. */
     weir_health *health;
     weir_loop_task *health_task;
     uint64_t checks_made;
-    weir_http_request_fn on_admin;
-    void *user;
-    weir__service **services;
-    size_t service_count;
+    weir__service **services; /* Sorted by name. */
+    size_t service_count, service_capacity;
     weir__text fixed; /* The lines before the first service, which cannot change. */
     weir__rng rng;
     weir__answers unrouted;
@@ -62,12 +72,40 @@ struct weir_gateway {
     bool draining;
 };
 
+#define WEIR__GATEWAY_PREFIX "services/"
+
+static inline const char *weir__service_name(const weir__service *service)
+{
+    return weir_mesh_service_name(service->mesh);
+}
+
+/* center.c: what it stands on. On an error, destroy it still. */
+int weir__center_create(weir_gateway *gateway, const weir__conf_globals *globals,
+                        weir_gateway_error *error);
+void weir__center_destroy(weir_gateway *gateway);
+/* Makes the config center say what the file says; then it is in force. */
+int weir__center_publish(weir_gateway *gateway, const weir_gateway_config *config,
+                         weir_gateway_error *error);
+void weir__center_wake(weir_gateway *gateway);
+/* Tells of it, and counts it. */
+void weir__gateway_problem(weir_gateway *gateway, const char *name, const char *message);
+
+/* services.c. */
+int weir__services_check(const char *directive, weir_bytes value, weir_mesh_error *error,
+                         void *user);
+void weir__services_on_event(const weir_mesh_event *event, void *user);
+/* Puts changes in force; when to do so again. */
+uint64_t weir__services_run(void *self, uint64_t now_ns);
+/* The same, now. WEIR_OK, or WEIR_ENOMEM: what is left will be tried again. */
+int weir__services_settle(weir_gateway *gateway);
+void weir__services_free(weir_gateway *gateway);
+
 /* user: the gateway. */
 void weir__gateway_on_request(weir_http_exchange *exchange, const weir_http_request *request,
                               void *user);
 void weir__gateway_on_admin(weir_http_exchange *exchange, const weir_http_request *request,
                             void *user);
-void weir__service_release(const weir_env *env, weir__service *service);
+void weir__service_release(weir_gateway *gateway, weir__service *service);
 
 /* The longest route that covers the path, or NULL. */
 weir__service *weir__gateway_route(const weir_gateway *gateway, weir_http_slice path);

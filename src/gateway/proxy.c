@@ -66,7 +66,7 @@ static void proxy_free(weir__proxied *p)
         weir_http_call_cancel(p->upstream);
     weir_loop_timer_destroy(p->timer);
     weir__text_free(&p->replay);
-    weir__service_release(&gateway->env, p->service);
+    weir__service_release(gateway, p->service);
     gateway->in_progress--;
     weir__free(&gateway->env, p, p->bytes);
 }
@@ -217,6 +217,11 @@ static void proxy_forward_head(weir__proxied *p, const weir_http_response *respo
         proxy_break(p);
 }
 
+static bool proxy_takes_reports(const weir__proxied *p)
+{
+    return weir_mesh_service_options(p->service->mesh)->balancer->reported_weights;
+}
+
 /* The load that came with the head, if it did. */
 static void proxy_take_report(const weir__proxied *p, const weir_http_response *response)
 {
@@ -235,7 +240,7 @@ static void proxy_on_head(weir_http_call *call, const weir_http_response *respon
                                         .origin = proxy_origin_of(response),
                                         .retry_after_ns = proxy_retry_after_ns(response)};
     p->head_ns = weir_loop_now_ns(p->gateway->loop);
-    if (p->service->reported)
+    if (proxy_takes_reports(p))
         proxy_take_report(p, response);
     if (result.outcome == WEIR_SUCCESS && p->service->check_count > 0)
         weir__checks_note(p->service, &p->attempt, p->head_ns);
@@ -370,20 +375,25 @@ static void proxy_send_body(weir__proxied *p)
         weir_http_exchange_resume(p->exchange);
 }
 
+static uint32_t proxy_timeout_ms(const weir__proxied *p)
+{
+    return (uint32_t)(weir_mesh_service_options(p->service->mesh)->timeout_ns / WEIR__NS_PER_MS);
+}
+
 static void proxy_attempt(weir__proxied *p)
 {
     weir_address address;
     weir_http_call_options options = WEIR_HTTP_CALL_OPTIONS_INIT;
     options.deadline_ns = p->attempt.deadline_ns;
-    options.connect_ms = p->service->connect_ms;
-    options.head_ms = options.stall_ms = p->service->timeout_ms; /* The deadline comes first. */
+    options.connect_ms = p->service->extras.connect_ms;
+    options.head_ms = options.stall_ms = proxy_timeout_ms(p); /* The deadline comes first. */
     weir_http_request const request = {.method = p->request->method,
                                        .target = p->request->path,
                                        .headers = p->headers,
                                        .header_count = p->header_count,
                                        .body_size = p->request->body_size};
     p->attempt_ended = false;
-    weir__affinity_cookie(&p->service->sticky, p->sticky, p->attempt.member->id, p->cookie);
+    weir__affinity_cookie(&p->service->extras.sticky, p->sticky, p->attempt.member->id, p->cookie);
     int result = weir_address_parse(&address, p->attempt.member->address);
     if (result == WEIR_OK)
         result = weir_http_call_start(&p->upstream, p->gateway->client, &address, &options,
@@ -496,8 +506,8 @@ static void proxy_begin(weir__proxied *p)
     weir_call_options options = WEIR_CALL_OPTIONS_INIT;
     options.repeatable = proxy_is_idempotent(p->request->method);
     options.user = p;
-    options.hash = weir__affinity_hash(&p->service->key, p->exchange, p->request);
-    if (weir__affinity_member(&p->service->sticky, p->request, p->sticky))
+    options.hash = weir__affinity_hash(&p->service->extras.key, p->exchange, p->request);
+    if (weir__affinity_member(&p->service->extras.sticky, p->request, p->sticky))
         options.sticky = p->sticky;
     weir_http_exchange_handle(p->exchange, &proxy_exchange_events, p);
     if (weir_caller_begin(p->service->caller, &p->call, &options, p->began_ns, &p->attempt,

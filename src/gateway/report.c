@@ -97,7 +97,7 @@ static void status_member(const weir_caller_member *member, void *user)
     status_number(out, "latency_us", member->stats.latency_ns / WEIR__NS_PER_US);
     if (member->breaker.generation != 0)
         status_breaker(out, &member->breaker);
-    if (list->service->watched)
+    if (weir_mesh_service_options(list->service->mesh)->outlier != NULL)
         status_outlier(out, &member->outlier);
     if (check != NULL)
         status_check(out, check);
@@ -122,11 +122,12 @@ static void status_service(weir_gateway *gateway, const weir__service *service, 
     weir_caller_get_stats(service->caller, &stats);
     weir_caller_get_limit(service->caller, weir_loop_now_ns(gateway->loop), &limit);
     weir__text_str(out, "{");
-    status_string(out, "name", service->name);
+    const weir_caller_options *const options = weir_mesh_service_options(service->mesh);
+    status_string(out, "name", weir__service_name(service));
     weir__text_str(out, ",");
-    status_string(out, "route", service->route);
+    status_string(out, "route", service->extras.route);
     weir__text_str(out, ",");
-    status_string(out, "balance", weir_balancer_algorithm_name(service->algorithm));
+    status_string(out, "balance", weir_balancer_algorithm_name(options->balancer->algorithm));
     status_number(out, "in_flight", service->users - 1);
     status_number(out, "calls", stats.calls);
     status_number(out, "attempts", stats.attempts);
@@ -138,12 +139,33 @@ static void status_service(weir_gateway *gateway, const weir__service *service, 
     weir__text_str(out, "]}");
 }
 
+/* What the services are made of. */
+static void status_center(weir_gateway *gateway, weir__text *out)
+{
+    weir_config_status config;
+    weir_registry_stats registry;
+    weir_store_stats store;
+    weir_config_get_status(gateway->config, &config);
+    weir_registry_get_stats(gateway->registry, &registry);
+    weir_store_get_stats(gateway->store, &store);
+    weir__text_str(out, ",\"config\":{");
+    status_string(out, "store", store.error.code == WEIR_OK ? "writable" : "read-only");
+    status_number(out, "revision", config.revision);
+    status_number(out, "names", config.names);
+    weir__text_format(out, "},\"registry\":{\"synced\":%s", registry.synced ? "true" : "false");
+    status_number(out, "services", registry.services);
+    status_number(out, "instances", registry.instances);
+    status_number(out, "problems", gateway->problems);
+    weir__text_str(out, "}");
+}
+
 void weir__gateway_status(weir_gateway *gateway, weir__text *out)
 {
     weir__text_str(out, "{");
     status_string(out, "state", gateway->draining ? "draining" : "ready");
     status_number(out, "in_flight", gateway->in_progress);
     status_number(out, "connections", weir_http_server_connections(gateway->proxy));
+    status_center(gateway, out);
     weir__text_str(out, ",\"services\":[");
     for (size_t i = 0; i < gateway->service_count; i++) {
         if (i > 0)
@@ -218,7 +240,7 @@ static uint64_t metric_of_member(const weir_caller_member *member, const char *m
 static void metrics_member(const weir_caller_member *member, void *user)
 {
     const report_list *const list = user;
-    metric_labels(list->out, list->metric, list->service->name);
+    metric_labels(list->out, list->metric, weir__service_name(list->service));
     weir__text_str(list->out, ",member=\"");
     weir__text_label(list->out, member->member->id, strlen(member->member->id));
     weir__text_str(list->out, "\"");
@@ -243,7 +265,7 @@ static void metrics_checks(weir_gateway *gateway, weir__text *out)
         const weir__service *const service = gateway->services[i];
         for (size_t j = 0; j < service->check_count; j++) {
             const weir__member_check *const check = service->checks[j];
-            metric_labels(out, "weir_health_state", service->name);
+            metric_labels(out, "weir_health_state", weir__service_name(service));
             weir__text_str(out, ",member=\"");
             weir__text_label(out, check->member, strlen(check->member));
             weir__text_str(out, "\"");
@@ -263,7 +285,7 @@ static void metrics_rejections(weir_gateway *gateway, weir__text *out)
         weir_caller_stats stats;
         weir_caller_get_stats(gateway->services[i]->caller, &stats);
         for (int stage = WEIR_STAGE_DEADLINE; stage <= WEIR_STAGE_LIMITER; stage++) {
-            metric_labels(out, "weir_rejections_total", gateway->services[i]->name);
+            metric_labels(out, "weir_rejections_total", weir__service_name(gateway->services[i]));
             weir__text_format(out, ",stage=\"%s\"",
                               weir_caller_stage_name((weir_caller_stage)stage));
             metric_value(out, stats.rejected[stage]);
@@ -277,7 +299,7 @@ static void metrics_attempts(weir_gateway *gateway, weir__text *out)
     for (size_t i = 0; i < gateway->service_count; i++) {
         weir_caller_stats stats;
         weir_caller_get_stats(gateway->services[i]->caller, &stats);
-        metric_labels(out, "weir_attempts_total", gateway->services[i]->name);
+        metric_labels(out, "weir_attempts_total", weir__service_name(gateway->services[i]));
         metric_value(out, stats.attempts);
     }
 }
@@ -291,9 +313,24 @@ static void metrics_limiters(weir_gateway *gateway, weir__text *out)
                               &limit);
         if (limit.remaining == UINT64_MAX)
             continue; /* No limit, no level. */
-        metric_labels(out, "weir_limiter_remaining", gateway->services[i]->name);
+        metric_labels(out, "weir_limiter_remaining", weir__service_name(gateway->services[i]));
         metric_value(out, limit.remaining);
     }
+}
+
+static void metrics_center(weir_gateway *gateway, weir__text *out)
+{
+    weir_registry_stats registry;
+    weir_registry_get_stats(gateway->registry, &registry);
+    metric_head(out, "weir_registry_instances", "gauge", "Instances that are registered.");
+    weir__text_format(out, "weir_registry_instances %llu\n",
+                      (unsigned long long)registry.instances);
+    metric_head(out, "weir_store_revision", "gauge", "Of registry and configuration.");
+    weir__text_format(out, "weir_store_revision %llu\n",
+                      (unsigned long long)weir_store_revision(gateway->store));
+    metric_head(out, "weir_problems_total", "counter",
+                "Values and addresses that could not be put in force.");
+    weir__text_format(out, "weir_problems_total %llu\n", (unsigned long long)gateway->problems);
 }
 
 void weir__gateway_metrics(weir_gateway *gateway, weir__text *out)
@@ -301,10 +338,12 @@ void weir__gateway_metrics(weir_gateway *gateway, weir__text *out)
     metric_head(out, "weir_requests_total", "counter", "Requests answered, by status code.");
     metrics_answers(out, "", &gateway->unrouted);
     for (size_t i = 0; i < gateway->service_count; i++)
-        metrics_answers(out, gateway->services[i]->name, &gateway->services[i]->answers);
+        metrics_answers(out, weir__service_name(gateway->services[i]),
+                        &gateway->services[i]->answers);
     metric_head(out, "weir_request_duration_seconds", "histogram", "From a request to its answer.");
     for (size_t i = 0; i < gateway->service_count; i++)
-        metrics_durations(out, gateway->services[i]->name, &gateway->services[i]->answers);
+        metrics_durations(out, weir__service_name(gateway->services[i]),
+                          &gateway->services[i]->answers);
     metrics_attempts(gateway, out);
     metrics_rejections(gateway, out);
     metrics_limiters(gateway, out);
@@ -318,6 +357,7 @@ void weir__gateway_metrics(weir_gateway *gateway, weir__text *out)
     metrics_members(gateway, out, "weir_member_ejections_total", "counter",
                     "Times that it was ejected.");
     metrics_checks(gateway, out);
+    metrics_center(gateway, out);
     metric_head(out, "weir_connections", "gauge", "Connections of clients.");
     weir__text_format(out, "weir_connections %zu\n", weir_http_server_connections(gateway->proxy));
 }
@@ -361,8 +401,8 @@ void weir__gateway_on_admin(weir_http_exchange *exchange, const weir_http_reques
         admin_page(gateway, exchange, "application/json", weir__gateway_status);
     else if (reads && weir_http_equals(path, "/metrics"))
         admin_page(gateway, exchange, "text/plain; version=0.0.4", weir__gateway_metrics);
-    else if (gateway->on_admin != NULL)
-        gateway->on_admin(exchange, request, gateway->user);
+    else if (gateway->options.on_admin != NULL)
+        gateway->options.on_admin(exchange, request, gateway->options.user);
     else
         admin_text(exchange, 404, "no such page\n");
 }

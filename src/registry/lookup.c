@@ -21,6 +21,7 @@ void weir_registry_begin(weir_registry *registry, const char *service, weir_regi
     view->available = set->available;
     view->available_count = set->available_count;
     view->revision = set->revision;
+    view->generation = set->generation;
     view->protecting = set->protecting;
 }
 

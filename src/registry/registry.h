@@ -73,7 +73,7 @@ typedef struct weir__reg_directory {
 typedef struct weir__reg_set {
     weir__reg_waste waste;
     size_t count, available_count;
-    uint64_t revision;
+    uint64_t revision, generation;
     bool protecting;
     const weir_instance *const *available; /* In `list`. */
     const weir_instance *list[];
@@ -303,6 +303,7 @@ struct weir_registry {
     uint64_t revision, resyncs, malformed;
     weir__reg_service *dirty;
     size_t live_services, live_instances;
+    uint64_t generation; /* Of the newest set. */
     weir__reg_pool pool;
     weir__reg_wastes pending; /* Sets in force may still show it. */
     weir__reg_wastes limbo;   /* Readers may still look at it. */

@@ -94,6 +94,7 @@ static bool view_publish_service(weir_registry *registry, weir__reg_service *ser
     set->available = set->list + (apart ? sum.live : 0);
     set->protecting = sum.protecting;
     set->revision = service->revision;
+    set->generation = ++registry->generation;
     size_t available = sum.live;
     for (size_t i = 0; i < service->count; i++) {
         const weir__reg_entry *const entry = &service->entries[i];

@@ -1,7 +1,7 @@
 /* The directive outlier. */
-#include "gateway/option.h"
+#include "mesh/policy.h"
 
-static int outlier_rate_option(const weir__config_option *option, weir_outlier_options *outlier)
+static int outlier_rate_option(const weir__option *option, weir_outlier_options *outlier)
 {
     if (weir__option_is(option, "deviation"))
         return weir__option_u32(option, 0, 100000, &outlier->success_rate_factor);
@@ -26,15 +26,15 @@ static int outlier_rate_option(const weir__config_option *option, weir_outlier_o
     return WEIR_ENOTFOUND;
 }
 
-static int outlier_local_option(const weir__config_option *option, weir_outlier_options *outlier)
+static int outlier_local_option(const weir__option *option, weir_outlier_options *outlier)
 {
     outlier->split_local = true;
     return weir__option_u32(option, 0, UINT32_MAX, &outlier->consecutive_local);
 }
 
-static int outlier_option(const weir__config_option *option, weir__service_config *service)
+static int outlier_option(const weir__option *option, void *out)
 {
-    weir_outlier_options *const outlier = &service->outlier;
+    weir_outlier_options *const outlier = &((weir__policy *)out)->outlier;
     if (weir__option_is(option, "consecutive"))
         return weir__option_u32(option, 0, UINT32_MAX, &outlier->consecutive_failures);
     if (weir__option_is(option, "gateway"))
@@ -56,13 +56,13 @@ static int outlier_option(const weir__config_option *option, weir__service_confi
     return outlier_rate_option(option, outlier);
 }
 
-int weir__config_outlier(weir__config_line *line, weir__service_config *service)
+int weir__policy_outlier(weir__directive *directive, weir__policy *policy)
 {
-    service->watched = !weir__config_is_off(line);
-    if (!service->watched)
+    policy->watched = !weir__directive_is_off(directive);
+    if (!policy->watched)
         return WEIR_OK;
-    int const result = weir__config_each_option(line, 1, outlier_option, service);
-    if (result == WEIR_OK && service->outlier.max_ms < service->outlier.base_ms)
-        return weir__gateway_fail(line->error, line->number, "outlier.max", "is shorter than base");
+    int const result = weir__directive_options(directive, 1, outlier_option, policy);
+    if (result == WEIR_OK && policy->outlier.max_ms < policy->outlier.base_ms)
+        return weir__complain(directive->complaint, "outlier.max", "is shorter than base");
     return result;
 }

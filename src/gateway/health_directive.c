@@ -1,11 +1,12 @@
 /* The directive `health`. */
+#include "gateway/extras.h"
+
 #include "base/number.h"
-#include "gateway/option.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static int config_health_start(const weir__config_option *option, weir_health_initial *out)
+static int extras_health_start(const weir__option *option, weir_health_initial *out)
 {
     if (strcmp(option->value, "up") == 0)
         *out = WEIR_HEALTH_START_FULLY_UP;
@@ -16,14 +17,14 @@ static int config_health_start(const weir__config_option *option, weir_health_in
     return WEIR_OK;
 }
 
-static int config_health_jitter(const weir__config_option *option, uint32_t *out)
+static int extras_health_jitter(const weir__option *option, uint32_t *out)
 {
     int const result = weir__option_percent(option, out);
     return result == WEIR_OK && *out > 50 ? weir__option_fail(option, "is 50% at most") : result;
 }
 
 /* What every kind of check has. */
-static int config_health_any(const weir__config_option *option, weir__health_config *health)
+static int extras_health_any_option(const weir__option *option, weir__health_config *health)
 {
     if (weir__option_is(option, "interval"))
         return weir__option_ms(option, &health->check.interval_ms);
@@ -44,20 +45,20 @@ static int config_health_any(const weir__config_option *option, weir__health_con
     if (weir__option_is(option, "port"))
         return weir__option_u32(option, 1, 65535, &health->port);
     if (weir__option_is(option, "start"))
-        return config_health_start(option, &health->check.initial);
+        return extras_health_start(option, &health->check.initial);
     if (weir__option_is(option, "jitter"))
-        return config_health_jitter(option, &health->check.jitter_percent);
+        return extras_health_jitter(option, &health->check.jitter_percent);
     return WEIR_ENOTFOUND;
 }
 
-static int config_health_text(const weir__config_option *option, const char **out)
+static int extras_health_text(const weir__option *option, const char **out)
 {
     size_t const size = strlen(option->value);
     *out = option->value;
     return size >= 1 && size <= 255 ? WEIR_OK : weir__option_fail(option, "has 1 to 255 bytes");
 }
 
-static int config_health_statuses(const weir__config_option *option, const char **out)
+static int extras_health_statuses(const weir__option *option, const char **out)
 {
     weir__number_range ranges[8];
     weir__number_error wrong;
@@ -70,23 +71,23 @@ static int config_health_statuses(const weir__config_option *option, const char 
     return weir__option_fail(option, what);
 }
 
-static int config_health_http(const weir__config_option *option, weir__service_config *service)
+static int extras_health_http_option(const weir__option *option, void *out)
 {
-    weir__health_config *const health = &service->health;
+    weir__health_config *const health = out;
     if (weir__option_is(option, "method"))
-        return config_health_text(option, &health->http.method);
+        return extras_health_text(option, &health->http.method);
     if (weir__option_is(option, "host"))
-        return config_health_text(option, &health->http.host);
+        return extras_health_text(option, &health->http.host);
     if (weir__option_is(option, "body"))
-        return config_health_text(option, &health->http.body);
+        return extras_health_text(option, &health->http.body);
     if (weir__option_is(option, "expect"))
-        return config_health_statuses(option, &health->http.expect);
+        return extras_health_statuses(option, &health->http.expect);
     if (weir__option_is(option, "warn"))
-        return config_health_statuses(option, &health->http.warn);
-    return config_health_any(option, health);
+        return extras_health_statuses(option, &health->http.warn);
+    return extras_health_any_option(option, health);
 }
 
-static int config_health_digit(char letter)
+static int extras_health_digit(char letter)
 {
     if (letter >= '0' && letter <= '9')
         return letter - '0';
@@ -96,7 +97,7 @@ static int config_health_digit(char letter)
 }
 
 /* The byte behind a backslash, and how many letters say so; -1 = there is no such escape. */
-static int config_health_escape(const char *text, size_t *letters)
+static int extras_health_escape(const char *text, size_t *letters)
 {
     *letters = 1;
     switch (text[0]) {
@@ -108,8 +109,8 @@ static int config_health_escape(const char *text, size_t *letters)
     case '\\': return '\\';
     default: break;
     }
-    int const high = text[0] == 'x' ? config_health_digit(text[1]) : -1;
-    int const low = high >= 0 ? config_health_digit(text[2]) : -1;
+    int const high = text[0] == 'x' ? extras_health_digit(text[1]) : -1;
+    int const low = high >= 0 ? extras_health_digit(text[2]) : -1;
     *letters = 3;
     return low >= 0 ? high * 16 + low : -1;
 }
@@ -121,7 +122,7 @@ bool weir__health_unescape(const char *text, weir__health_bytes *out)
         int byte = (unsigned char)text[i];
         size_t letters = 0;
         if (byte == '\\')
-            byte = config_health_escape(text + i + 1, &letters);
+            byte = extras_health_escape(text + i + 1, &letters);
         if (byte < 0 || out->size == sizeof out->data)
             return false;
         out->data[out->size++] = (char)byte;
@@ -130,7 +131,7 @@ bool weir__health_unescape(const char *text, weir__health_bytes *out)
     return true;
 }
 
-static int config_health_bytes(const weir__config_option *option, weir__health_bytes *out)
+static int extras_health_bytes(const weir__option *option, weir__health_bytes *out)
 {
     if (weir__health_unescape(option->value, out) && out->size > 0)
         return WEIR_OK;
@@ -138,41 +139,42 @@ static int config_health_bytes(const weir__config_option *option, weir__health_b
                              "expected 1 to 255 bytes, with \\r \\n \\t \\s \\0 \\\\ and \\xHH");
 }
 
-static int config_health_tcp(const weir__config_option *option, weir__service_config *service)
+static int extras_health_tcp_option(const weir__option *option, void *out)
 {
-    weir__health_config *const health = &service->health;
+    weir__health_config *const health = out;
     if (weir__option_is(option, "send"))
-        return config_health_bytes(option, &health->send);
+        return extras_health_bytes(option, &health->send);
     if (weir__option_is(option, "expect"))
-        return config_health_bytes(option, &health->expect);
-    return config_health_any(option, health);
+        return extras_health_bytes(option, &health->expect);
+    return extras_health_any_option(option, health);
 }
 
-static int config_health_check(const weir__config_line *line, const weir__health_config *health)
+static int extras_health_check_times(const weir__directive *directive,
+                                     const weir__health_config *health)
 {
     if (health->check.timeout_ms > health->check.interval_ms)
-        return weir__gateway_fail(line->error, line->number, "health.timeout",
-                                  "is longer than the interval");
+        return weir__complain(directive->complaint, "health.timeout",
+                              "is longer than the interval");
     return WEIR_OK;
 }
 
-int weir__config_health(weir__config_line *line, weir__service_config *service)
+int weir__extras_health(weir__directive *directive, weir__extras *extras)
 {
-    weir__health_config *const health = &service->health;
-    const char *const kind = line->count > 1 ? line->words[1] : "";
-    if (weir__config_is_off(line))
+    weir__health_config *const health = &extras->health;
+    const char *const kind = directive->count > 1 ? directive->words[1] : "";
+    if (weir__directive_is_off(directive))
         return WEIR_OK;
     int result = WEIR_OK;
-    if (strcmp(kind, "http") == 0 && line->count > 2 && line->words[2][0] == '/') {
+    if (strcmp(kind, "http") == 0 && directive->count > 2 && directive->words[2][0] == '/') {
         health->kind = WEIR__HEALTH_HTTP;
-        health->http.target = line->words[2];
-        result = weir__config_each_option(line, 3, config_health_http, service);
+        health->http.target = directive->words[2];
+        result = weir__directive_options(directive, 3, extras_health_http_option, health);
     } else if (strcmp(kind, "tcp") == 0) {
         health->kind = WEIR__HEALTH_TCP;
-        result = weir__config_each_option(line, 2, config_health_tcp, service);
+        result = weir__directive_options(directive, 2, extras_health_tcp_option, health);
     } else {
-        return weir__gateway_fail(line->error, line->number, "health",
-                                  "expected http and a path, tcp, or off");
+        return weir__complain(directive->complaint, "health",
+                              "expected http and a path, tcp, or off");
     }
-    return result == WEIR_OK ? config_health_check(line, health) : result;
+    return result == WEIR_OK ? extras_health_check_times(directive, health) : result;
 }
