@@ -6,6 +6,8 @@
 #define HISTORY_PAGE  512 /* Places; so that growing never takes long. */
 #define HISTORY_PAGES 8   /* At first. */
 #define HISTORY_WASTE 256 /* So many retirements pay for a look at the readers. */
+#define HISTORY_SLICE                                                                              \
+    1024 /* Freed at a time, at most: more than pays, so that it comes to an end. */
 
 /* ---- The ring ---- */
 
@@ -158,39 +160,57 @@ void weir__store_retire(weir_store *store, weir__kv_version *version)
     store->retirements++;
 }
 
-static void history_free_versions(weir_store *store, weir__kv_version *version)
+static void history_free_version(weir_store *store, weir__kv_version *version)
 {
-    while (version != NULL) {
-        weir__kv_version *const next = version->link.next;
-        size_t const size = weir__kv_version_size(version);
-        weir__free(&store->env, version, size);
-        weir__store_count(&store->bytes, 0, size);
-        weir__store_count(&store->version_count, 0, 1);
-        version = next;
+    size_t const size = weir__kv_version_size(version);
+    weir__free(&store->env, version, size);
+    weir__store_count(&store->bytes, 0, size);
+    weir__store_count(&store->version_count, 0, 1);
+}
+
+static void history_free_key(weir_store *store, weir__kv_key *key)
+{
+    size_t const size = weir__kv_key_size(key);
+    weir__free(&store->env, key, size);
+    weir__store_count(&store->bytes, 0, size);
+}
+
+/* At most `slice` of each list. */
+static void history_free_versions(weir_store *store, weir__kv_version **list, size_t slice)
+{
+    for (; *list != NULL && slice > 0; slice--) {
+        weir__kv_version *const version = *list;
+        *list = version->link.next;
+        history_free_version(store, version);
     }
 }
 
-static void history_free_keys(weir_store *store, weir__kv_key *key)
+static void history_free_keys(weir_store *store, weir__kv_key **list, size_t slice)
 {
-    while (key != NULL) {
-        weir__kv_key *const next = key->next_dead;
-        size_t const size = weir__kv_key_size(key);
-        weir__free(&store->env, key, size);
-        weir__store_count(&store->bytes, 0, size);
-        key = next;
+    for (; *list != NULL && slice > 0; slice--) {
+        weir__kv_key *const key = *list;
+        *list = key->next_dead;
+        history_free_key(store, key);
     }
 }
 
-static void history_empty_limbo(weir_store *store)
+static void history_free_nodes(weir_store *store, weir__index_node **list, size_t slice)
 {
-    history_free_versions(store, store->limbo.versions);
-    history_free_keys(store, store->limbo.keys);
-    while (store->limbo.nodes != NULL) {
-        weir__index_node *const node = store->limbo.nodes;
-        store->limbo.nodes = node->next;
+    for (; *list != NULL && slice > 0; slice--) {
+        weir__index_node *const node = *list;
+        *list = node->next;
         weir__index_free_node(&store->index, node);
     }
-    store->limbo = (weir__limbo){NULL, NULL, NULL, 0};
+}
+
+static void history_empty_limbo(weir_store *store, size_t slice)
+{
+    weir__limbo *const limbo = &store->limbo;
+    history_free_versions(store, &limbo->versions, slice);
+    history_free_keys(store, &limbo->keys, slice);
+    history_free_nodes(store, &limbo->nodes, slice);
+    if (limbo->versions == NULL && limbo->keys == NULL && limbo->nodes == NULL)
+        limbo->mark = 0;
 }
 
 static void history_fill_limbo(weir_store *store)
@@ -233,7 +253,7 @@ static void history_remove(weir_store *store, weir__kv_key *key)
  * and was deleted again, not those that could want it from then. */
 static void history_remove_dying(weir_store *store)
 {
-    while (store->dying != NULL) {
+    for (size_t slice = HISTORY_SLICE; store->dying != NULL && slice > 0; slice--) {
         weir__kv_key *const key = store->dying;
         store->dying = key->next_dead;
         key->dying = false;
@@ -259,7 +279,7 @@ void weir__store_sweep(weir_store *store, bool now)
     if (store->dying != NULL && store->dying_mark <= horizon)
         history_remove_dying(store);
     if (store->limbo.mark != 0 && store->limbo.mark <= horizon)
-        history_empty_limbo(store);
+        history_empty_limbo(store, HISTORY_SLICE);
     if (store->limbo.mark == 0)
         history_fill_limbo(store);
     if (store->dying == NULL && store->dead != NULL) {
@@ -268,14 +288,6 @@ void weir__store_sweep(weir_store *store, bool now)
         store->dying_before = history_begin(store);
         store->dying_mark = weir__grace_mark();
     }
-}
-
-static void history_free_version(weir_store *store, weir__kv_version *version)
-{
-    if (version == NULL)
-        return;
-    version->link.next = NULL;
-    history_free_versions(store, version);
 }
 
 /* What a version replaced is gone already, unless the version is in the history. */
@@ -307,8 +319,8 @@ void weir__store_free_all(weir_store *store)
         history_free_page(store, &store->history.pages[page]);
     weir__free(&store->env, store->history.pages,
                store->history.capacity * sizeof(weir__kv_version **));
-    history_free_versions(store, store->retired);
-    history_empty_limbo(store);
+    history_free_versions(store, &store->retired, SIZE_MAX);
+    history_empty_limbo(store, SIZE_MAX);
     weir__index_free(&store->index);
-    history_free_keys(store, store->index.retired_keys);
+    history_free_keys(store, &store->index.retired_keys, SIZE_MAX);
 }
