@@ -233,7 +233,8 @@ typedef struct weir_config_value {
     const char *environment; /**< "" = for all. */
     const char *label;       /**< "" = for all. */
     uint64_t version;        /**< 0 = there was never any. */
-    uint64_t revision;       /**< When it was put. */
+    uint64_t revision; /**< When it was put; 0 = not known any more, of the oldest version that
+                                  is kept. */
     uint64_t modified_ms;
     bool deleted; /**< This version is a deletion, or there was never any. */
     weir_bytes value;

@@ -278,6 +278,10 @@ WEIR_API void weir_http_exchange_cut(weir_http_exchange *exchange);
 WEIR_API int weir_http_exchange_respond(weir_http_exchange *exchange, int status,
                                         const char *content_type, const void *body, size_t size);
 
+/** The same, with any headers; `body` has response->body_size bytes, which must be known. */
+WEIR_API int weir_http_exchange_respond_with(weir_http_exchange *exchange,
+                                             const weir_http_response *response, const void *body);
+
 /* ---- Client ---- */
 
 typedef struct weir_http_client weir_http_client;

@@ -119,6 +119,44 @@ typedef struct weir_instance {
         .draining = false, .renew_ms = 0, .expire_ms = 0, .stamp = 0, .node = NULL, .revision = 0  \
     }
 
+/** What is wrong with the text of an instance. */
+typedef struct weir_instance_error {
+    int code;
+    size_t line;      /**< From 1; 0 = it is not about the text. */
+    char field[64];   /**< A member, "service" or "id"; "" = the text as a whole. */
+    char message[64]; /**< English. */
+} weir_instance_error;
+
+/**
+ * Read an instance from the JSON that is told above: from what somebody else sent, for instance,
+ * to register it.
+ *
+ * @param out    receives the instance, immutable, to be destroyed with the same env; NULL on
+ *               failure.
+ * @param env    NULL for defaults.
+ * @param error  NULL, or set on failure.
+ * @return WEIR_OK; WEIR_EPROTOCOL: not such an object; WEIR_EINVAL: a member, a name, or the env is
+ *         not what it may be; WEIR_ETOOLARGE: over 4 * WEIR_REGISTRY_MAX_BYTES; WEIR_ENOMEM.
+ */
+WEIR_API WEIR_MUST_CHECK int weir_instance_parse(weir_instance **out, const char *service,
+                                                 const char *id, const char *text, size_t size,
+                                                 const weir_env *env, weir_instance_error *error);
+/** Free what weir_instance_parse() made. NULL is allowed. */
+WEIR_API void weir_instance_destroy(weir_instance *instance, const weir_env *env);
+
+/** Part of a text; valid within the call. */
+typedef void (*weir_instance_write_fn)(const void *data, size_t size, void *user);
+
+/**
+ * Write an instance as that JSON, without its service, id and revision. Any thread.
+ *
+ * @param env  NULL for defaults.
+ * @return WEIR_OK; WEIR_ENOMEM, or WEIR_EINVAL (the env): nothing was written.
+ */
+WEIR_API WEIR_MUST_CHECK int weir_instance_format(const weir_instance *instance,
+                                                  const weir_env *env, weir_instance_write_fn write,
+                                                  void *user);
+
 /** Start from WEIR_REGISTRY_OPTIONS_INIT. */
 typedef struct weir_registry_options {
     size_t struct_size; /**< Set by the macro; leave alone. */

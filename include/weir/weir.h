@@ -6,6 +6,7 @@
 #define WEIR_WEIR_H
 
 #include <weir/address.h>
+#include <weir/admin.h>
 #include <weir/balancer.h>
 #include <weir/base.h>
 #include <weir/breaker.h>

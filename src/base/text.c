@@ -168,6 +168,34 @@ void weir__text_json(weir__text *text, const char *str, size_t size)
     weir__text_str(text, "\"");
 }
 
+bool weir__text_is_utf8(const void *data, size_t size)
+{
+    const unsigned char *const bytes = data;
+    size_t bad = 0;
+    for (size_t i = 0; i < size;) {
+        size_t const length = weir__text_utf8(bytes + i, size - i, &bad);
+        if (length == 0)
+            return false;
+        i += length;
+    }
+    return true;
+}
+
+void weir__text_json_value(weir__text *text, const void *data, size_t size)
+{
+    static const char digits[] = "0123456789abcdef";
+    const unsigned char *const bytes = data;
+    if (weir__text_is_utf8(data, size)) {
+        weir__text_str(text, "\"value\":");
+        weir__text_json(text, data, size);
+        return;
+    }
+    weir__text_str(text, "\"hex\":\"");
+    for (size_t i = 0; i < size; i++)
+        weir__text_bytes(text, (const char[]){digits[bytes[i] / 16], digits[bytes[i] % 16]}, 2);
+    weir__text_str(text, "\"");
+}
+
 void weir__text_label(weir__text *text, const char *str, size_t size)
 {
     for (size_t i = 0; i < size; i++) {

@@ -36,6 +36,12 @@ void weir__text_json(weir__text *text, const char *str, size_t size);
  * Then *bad is the length of its maximal subpart, which one U+FFFD stands for.
  */
 size_t weir__text_utf8(const unsigned char *p, size_t left, size_t *bad);
+bool weir__text_is_utf8(const void *data, size_t size);
+/*
+ * A member of a JSON object that holds any bytes: "value":"..." as a string; where they are not
+ * UTF-8, "hex":"..." with two digits a byte.
+ */
+void weir__text_json_value(weir__text *text, const void *data, size_t size);
 /* A Prometheus label value without quotes: backslash, quote and line feed escaped. */
 void weir__text_label(weir__text *text, const char *str, size_t size);
 

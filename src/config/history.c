@@ -30,6 +30,20 @@ static void history_closed(weir__config_call *call)
     history_tell((history_call *)call, WEIR_ECLOSED, NULL, 0);
 }
 
+/*
+ * When a former version was put: it is moved when the next one is, so that its own key tells when
+ * it ended; the one before it, when it began. Of the first, the current one's key knows. 0 = nobody
+ * knows any more.
+ */
+static uint64_t history_put_at(const weir_config_value *values, size_t at, uint64_t before,
+                               const weir_kv_op_result *current)
+{
+    uint64_t const version = values[at].version;
+    if (at > 0 && values[at - 1].version + 1 == version)
+        return before;
+    return version == 1 && current->count > 0 ? current->pairs[0].create_revision : 0;
+}
+
 /* The former versions, in order of their keys, and the current one. */
 static void history_told(weir__config_call *call, const weir_kv_result *result)
 {
@@ -43,11 +57,15 @@ static void history_told(weir__config_call *call, const weir_kv_result *result)
         result->code == WEIR_OK ? result->results[0].count + result->results[1].count : 0;
     weir_config_value *const values = weir__alloc(&env, (room + 1) * sizeof *values);
     bool const good = weir__config_key_parse((weir_bytes){history->key, history->key_size}, &key);
+    uint64_t before = 0;
     for (size_t i = 0; values != NULL && good && i < room; i++) {
         size_t const past = result->results[0].count;
         const weir_kv_pair *const pair =
             i < past ? &result->results[0].pairs[i] : &result->results[1].pairs[i - past];
         weir__config_value_of(&key, pair->value, pair->mod_revision, &words, &values[count]);
+        if (i < past)
+            values[count].revision = history_put_at(values, count, before, &result->results[1]);
+        before = pair->mod_revision;
         count += values[count].version > 0;
     }
     int const code = result->code == WEIR_OK && values == NULL ? WEIR_ENOMEM : result->code;

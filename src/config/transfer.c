@@ -7,41 +7,12 @@
 
 /* ---- Export ---- */
 
-static bool transfer_text(weir_bytes value)
-{
-    const unsigned char *const bytes = value.data;
-    size_t bad;
-    for (size_t i = 0; i < value.size;) {
-        size_t const size = weir__text_utf8(bytes + i, value.size - i, &bad);
-        if (size == 0)
-            return false;
-        i += size;
-    }
-    return true;
-}
-
 static void transfer_member(weir__text *out, const char *name, weir_bytes value)
 {
     if (value.size == 0)
         return;
     weir__text_format(out, ",\"%s\":", name);
     weir__text_json(out, value.data, value.size);
-}
-
-static void transfer_value(weir__text *out, weir_bytes value)
-{
-    static const char digits[] = "0123456789abcdef";
-    const unsigned char *const bytes = value.data;
-    if (transfer_text(value)) {
-        weir__text_str(out, ",\"value\":");
-        weir__text_json(out, value.data, value.size);
-    } else {
-        weir__text_str(out, ",\"hex\":\"");
-        for (size_t i = 0; i < value.size; i++)
-            weir__text_bytes(out, (const char[]){digits[bytes[i] / 16], digits[bytes[i] % 16]}, 2);
-        weir__text_str(out, "\"");
-    }
-    weir__text_str(out, "}");
 }
 
 static void transfer_labels(weir__text *out, weir_bytes labels)
@@ -80,7 +51,9 @@ static void transfer_item(weir__text *out, const weir__config_entry *entry,
         transfer_member(out, "label", weir__config_item_label(entry, item));
         transfer_member(out, "source", record.source);
     }
-    transfer_value(out, record.value);
+    weir__text_str(out, ",");
+    weir__text_json_value(out, record.value.data, record.value.size);
+    weir__text_str(out, "}");
 }
 
 static int transfer_order(const void *a, const void *b)

@@ -103,6 +103,7 @@ static int http_exchange_begin(weir_http_exchange *exchange, const weir_http_res
         return result;
     exchange->left = response->body_size;
     exchange->started = true;
+    conn->full |= weir__http_conn_full(conn); /* By its head alone, maybe. */
     weir__http_conn_touch(conn);
     return WEIR_OK;
 }
@@ -492,6 +493,20 @@ void weir_http_exchange_cut(weir_http_exchange *exchange)
     weir__http_conn_leave(conn);
 }
 
+int weir_http_exchange_respond_with(weir_http_exchange *exchange,
+                                    const weir_http_response *response, const void *body)
+{
+    size_t const size = (size_t)response->body_size;
+    bool const unknown = response->body_size == WEIR_HTTP_SIZE_UNKNOWN;
+    int result = unknown ? WEIR_EINVAL : weir_http_exchange_start(exchange, response);
+    if (result == WEIR_OK && !exchange->bodyless && size > 0)
+        result = weir__http_conn_write_body(&exchange->conn, false, body, size);
+    if (result == WEIR_OK)
+        exchange->left = 0;
+    int const finished = weir_http_exchange_finish(exchange);
+    return result != WEIR_OK ? result : finished;
+}
+
 int weir_http_exchange_respond(weir_http_exchange *exchange, int status, const char *content_type,
                                const void *body, size_t size)
 {
@@ -500,11 +515,5 @@ int weir_http_exchange_respond(weir_http_exchange *exchange, int status, const c
                                          .headers = &type,
                                          .header_count = content_type != NULL ? 1 : 0,
                                          .body_size = size};
-    int result = weir_http_exchange_start(exchange, &response);
-    if (result == WEIR_OK && !exchange->bodyless && size > 0)
-        result = weir__http_conn_write_body(&exchange->conn, false, body, size);
-    if (result == WEIR_OK)
-        exchange->left = 0;
-    int const finished = weir_http_exchange_finish(exchange);
-    return result != WEIR_OK ? result : finished;
+    return weir_http_exchange_respond_with(exchange, &response, body);
 }

@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "registry/registry.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define INSTANCE_MAX_VALUE                                                                         \
@@ -16,41 +17,11 @@ static const char *instance_str(const char *str)
 
 /* ---- Validation ---- */
 
-/* The length of the UTF-8 sequence at p (Unicode 15, table 3-7); 0 = it is none. */
-static unsigned instance_sequence(const unsigned char *p)
-{
-    if (p[0] < 0x80)
-        return 1;
-    if (p[0] < 0xc2 || p[0] > 0xf4)
-        return 0;
-    unsigned const size = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-    unsigned const low = p[0] == 0xe0 ? 0xa0 : p[0] == 0xf0 ? 0x90 : 0x80;
-    unsigned const high = p[0] == 0xed ? 0x9f : p[0] == 0xf4 ? 0x8f : 0xbf;
-    if (p[1] < low || p[1] > high)
-        return 0;
-    for (unsigned i = 2; i < size; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    return size;
-}
-
-/* JSON would have to replace what is not, and names would no longer be what they were. */
-static bool instance_utf8(const char *str)
-{
-    const unsigned char *p = (const unsigned char *)str;
-    while (*p != 0) {
-        unsigned const size = instance_sequence(p);
-        if (size == 0)
-            return false;
-        p += size;
-    }
-    return true;
-}
-
+/* UTF-8 alone: JSON would have to replace what is not, and names would not be what they were. */
 static bool instance_text(const char *str, size_t least, size_t most)
 {
     size_t const size = strlen(instance_str(str));
-    return size >= least && size <= most && instance_utf8(instance_str(str));
+    return size >= least && size <= most && weir__text_is_utf8(instance_str(str), size);
 }
 
 int weir__reg_validate_name(const char *name)
@@ -108,21 +79,38 @@ static bool instance_status_valid(weir_instance_status status, bool unknown)
            (unknown || status != WEIR_INSTANCE_UNKNOWN);
 }
 
+/* The member that is not as it should be; NULL = all is well. */
+static const char *instance_complaint(const weir_instance *o)
+{
+    const struct {
+        const char *name;
+        bool good;
+    } members[] = {
+        {"service", weir__reg_validate_name(o->service) == WEIR_OK},
+        {"id", weir__reg_validate_name(o->id) == WEIR_OK},
+        {"endpoints", instance_endpoints_valid(o)},
+        {"metadata", instance_metadata_valid(o)},
+        {"host", instance_text(o->host, 0, WEIR_REGISTRY_MAX_BYTES)},
+        {"version", instance_text(o->version, 0, WEIR_REGISTRY_MAX_BYTES)},
+        {"zone", instance_text(o->zone, 0, WEIR_REGISTRY_MAX_BYTES)},
+        {"check_url", instance_text(o->check_url, 0, WEIR_REGISTRY_MAX_BYTES)},
+        {"port", o->port <= 65535},
+        {"weight", o->weight <= 65535},
+        {"renew_ms", o->renew_ms <= INSTANCE_MAX_MS},
+        {"expire_ms", o->expire_ms <= INSTANCE_MAX_MS},
+        {"stamp", o->stamp <= WEIR__REG_MAX_STAMP},
+        {"status", instance_status_valid(o->status, false)},
+        {"override", instance_status_valid(o->override, true)},
+    };
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
+        if (!members[i].good)
+            return members[i].name;
+    return NULL;
+}
+
 int weir__reg_validate(const weir_instance *o)
 {
-    if (weir__reg_validate_name(o->service) || weir__reg_validate_name(o->id) ||
-        !instance_endpoints_valid(o) || !instance_metadata_valid(o))
-        return WEIR_EINVAL;
-    bool const texts = instance_text(o->host, 0, WEIR_REGISTRY_MAX_BYTES) &&
-                       instance_text(o->version, 0, WEIR_REGISTRY_MAX_BYTES) &&
-                       instance_text(o->zone, 0, WEIR_REGISTRY_MAX_BYTES) &&
-                       instance_text(o->check_url, 0, WEIR_REGISTRY_MAX_BYTES);
-    bool const numbers = o->port <= 65535 && o->weight <= 65535 && o->renew_ms <= INSTANCE_MAX_MS &&
-                         o->expire_ms <= INSTANCE_MAX_MS && o->stamp <= WEIR__REG_MAX_STAMP;
-    return texts && numbers && instance_status_valid(o->status, false) &&
-                   instance_status_valid(o->override, true)
-               ? WEIR_OK
-               : WEIR_EINVAL;
+    return instance_complaint(o) == NULL ? WEIR_OK : WEIR_EINVAL;
 }
 
 /* ---- Copies ---- */
@@ -268,6 +256,8 @@ typedef struct instance_draft {
     weir_instance instance;
     weir_endpoint endpoints[WEIR_REGISTRY_MAX_ENDPOINTS];
     weir_label metadata[WEIR_REGISTRY_MAX_METADATA];
+    const char *member; /* That the error is in; NULL = in none. */
+    size_t member_size;
 } instance_draft;
 
 /* From `at` on, what was appended to the strings, as a C string. */
@@ -413,6 +403,26 @@ static int instance_scratch(weir_registry *registry, size_t size)
     return WEIR_OK;
 }
 
+/* Into a draft whose strings have room for as many bytes and 2 more. False: it is no instance. */
+static bool instance_read(instance_draft *draft, const void *text, size_t size)
+{
+    weir__json *const json = &draft->json;
+    draft->instance.endpoints = draft->endpoints;
+    draft->instance.metadata = draft->metadata;
+    weir__json_begin(json, text, size);
+    (void)weir__json_object(json);
+    while (weir__json_member(json)) {
+        const char *const member = json->token;
+        size_t const member_size = json->token_size;
+        instance_take_member(draft);
+        if (json->error != NULL) {
+            draft->member = member;
+            draft->member_size = member_size;
+        }
+    }
+    return weir__json_end(json);
+}
+
 int weir__reg_decode(weir_registry *registry, const char *service, const char *id,
                      const weir_kv_pair *pair, weir__reg_record **out)
 {
@@ -427,16 +437,9 @@ int weir__reg_decode(weir_registry *registry, const char *service, const char *i
     draft.strings.capacity = registry->scratch_size;
     draft.instance.service = service;
     draft.instance.id = id;
-    weir__json_begin(&draft.json, pair->value.data, pair->value.size);
-    (void)weir__json_object(&draft.json);
-    while (weir__json_member(&draft.json))
-        instance_take_member(&draft);
-    if (!weir__json_end(&draft.json))
-        return WEIR_EPROTOCOL;
-    draft.instance.endpoints = draft.endpoints;
-    draft.instance.metadata = draft.metadata;
     draft.instance.revision = pair->mod_revision;
-    if (weir__reg_validate(&draft.instance))
+    if (!instance_read(&draft, pair->value.data, pair->value.size) ||
+        weir__reg_validate(&draft.instance))
         return WEIR_EPROTOCOL;
     *out = weir__reg_record_copy(&registry->env, &draft.instance);
     if (*out == NULL)
@@ -458,6 +461,87 @@ uint64_t weir__reg_decode_mark(weir_bytes value)
             (void)weir__json_skip(&json);
     }
     return weir__json_end(&json) ? stamp : 0;
+}
+
+/* ---- For everybody ---- */
+
+static int instance_refuse(weir_instance_error *error, int code, const instance_draft *draft,
+                           const char *field, const char *message)
+{
+    if (error == NULL)
+        return code;
+    *error = (weir_instance_error){.code = code};
+    if (draft != NULL) {
+        error->line = weir__json_line(&draft->json);
+        (void)snprintf(error->field, sizeof error->field, "%.*s", (int)draft->member_size,
+                       draft->member != NULL ? draft->member : "");
+    } else {
+        (void)snprintf(error->field, sizeof error->field, "%s", field);
+    }
+    (void)snprintf(error->message, sizeof error->message, "%s", message);
+    return code;
+}
+
+static int instance_parse(weir_instance **out, instance_draft *draft, const char *text, size_t size,
+                          const weir_env *env, weir_instance_error *error)
+{
+    if (!instance_read(draft, text, size))
+        return instance_refuse(error, WEIR_EPROTOCOL, draft, "", draft->json.error);
+    const char *const complaint = instance_complaint(&draft->instance);
+    if (complaint != NULL)
+        return instance_refuse(error, WEIR_EINVAL, NULL, complaint, "not what it may be");
+    weir__reg_record *const record = weir__reg_record_copy(env, &draft->instance);
+    if (record == NULL)
+        return instance_refuse(error, WEIR_ENOMEM, NULL, "", weir_strerror(WEIR_ENOMEM));
+    *out = &record->instance;
+    return WEIR_OK;
+}
+
+int weir_instance_parse(weir_instance **out, const char *service, const char *id, const char *text,
+                        size_t size, const weir_env *env, weir_instance_error *error)
+{
+    weir_env loaded;
+    *out = NULL;
+    if (weir__env_load(&loaded, env) != WEIR_OK)
+        return instance_refuse(error, WEIR_EINVAL, NULL, "", "not an environment");
+    if (size > INSTANCE_MAX_VALUE)
+        return instance_refuse(error, WEIR_ETOOLARGE, NULL, "", weir_strerror(WEIR_ETOOLARGE));
+    instance_draft draft = {.instance = WEIR_INSTANCE_INIT};
+    char *const scratch = weir__alloc(&loaded, size + 2);
+    if (scratch == NULL)
+        return instance_refuse(error, WEIR_ENOMEM, NULL, "", weir_strerror(WEIR_ENOMEM));
+    draft.strings = (weir__text){.env = &loaded, .data = scratch, .capacity = size + 2};
+    draft.instance.service = service;
+    draft.instance.id = id;
+    int const code = instance_parse(out, &draft, text, size, &loaded, error);
+    weir__free(&loaded, scratch, size + 2);
+    return code;
+}
+
+void weir_instance_destroy(weir_instance *instance, const weir_env *env)
+{
+    weir_env loaded;
+    if (instance == NULL || weir__env_load(&loaded, env) != WEIR_OK)
+        return;
+    weir__reg_record_free(&loaded,
+                          (weir__reg_record *)(void *)((char *)instance -
+                                                       offsetof(weir__reg_record, instance)));
+}
+
+int weir_instance_format(const weir_instance *instance, const weir_env *env,
+                         weir_instance_write_fn write, void *user)
+{
+    weir_env loaded;
+    weir__text text;
+    if (weir__env_load(&loaded, env) != WEIR_OK)
+        return WEIR_EINVAL;
+    weir__text_init(&text, &loaded);
+    weir__reg_encode(instance, &text);
+    int const code = weir__text_ok(&text) ? WEIR_OK : WEIR_ENOMEM;
+    if (code == WEIR_OK)
+        write(text.data, text.size, user);
+    weir__text_free(&text);
+    return code;
 }
 
 /* ---- Keys ---- */
@@ -502,20 +586,4 @@ const char *weir_instance_status_name(weir_instance_status status)
     case WEIR_INSTANCE_OUT_OF_SERVICE: return "OUT_OF_SERVICE";
     }
     return "UNKNOWN";
-}
-
-const char *weir_registry_event_name(weir_registry_event_kind kind)
-{
-    switch (kind) {
-    case WEIR_REGISTRY_REGISTERED: return "registered";
-    case WEIR_REGISTRY_CHANGED: return "changed";
-    case WEIR_REGISTRY_STATUS: return "status";
-    case WEIR_REGISTRY_DEREGISTERED: return "deregistered";
-    case WEIR_REGISTRY_EXPIRED: return "expired";
-    case WEIR_REGISTRY_RESYNC: return "resync";
-    case WEIR_REGISTRY_LISTED: return "listed";
-    case WEIR_REGISTRY_SYNCED: return "synced";
-    case WEIR_REGISTRY_CLOSED: return "closed";
-    }
-    return "unknown";
 }

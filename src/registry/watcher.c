@@ -264,3 +264,19 @@ void weir_registry_watch_stop(weir_registry_watch *watch)
     if (watch != NULL)
         weir__reg_follow_stop(&watch->follower);
 }
+
+const char *weir_registry_event_name(weir_registry_event_kind kind)
+{
+    switch (kind) {
+    case WEIR_REGISTRY_REGISTERED: return "registered";
+    case WEIR_REGISTRY_CHANGED: return "changed";
+    case WEIR_REGISTRY_STATUS: return "status";
+    case WEIR_REGISTRY_DEREGISTERED: return "deregistered";
+    case WEIR_REGISTRY_EXPIRED: return "expired";
+    case WEIR_REGISTRY_RESYNC: return "resync";
+    case WEIR_REGISTRY_LISTED: return "listed";
+    case WEIR_REGISTRY_SYNCED: return "synced";
+    case WEIR_REGISTRY_CLOSED: return "closed";
+    }
+    return "unknown";
+}
