@@ -53,6 +53,11 @@ const char *demo_variable(const demo *d, const char *name)
     return NULL;
 }
 
+unsigned demo_port(const demo *d)
+{
+    return weir_http_server_address(d->servers[0]).port;
+}
+
 void demo_on_admin(weir_http_exchange *exchange, const weir_http_request *request, void *user)
 {
     demo *const d = user;

@@ -22,6 +22,9 @@ void demo_stop(demo *d);
 /* The address of an upstream: ${DEMO_1}, ${DEMO_2}, ${DEMO_3}; NULL for other names. */
 const char *demo_variable(const demo *d, const char *name);
 
+/* Of the first upstream. */
+unsigned demo_port(const demo *d);
+
 /* POST /demo/sick and /demo/well, user being the demo: the last upstream fails from now on, or
  * answers again. */
 void demo_on_admin(weir_http_exchange *exchange, const weir_http_request *request, void *user);

@@ -51,6 +51,11 @@ static bool read_file(const char *file, char *text, size_t *size)
     return whole;
 }
 
+static void on_admin(weir_http_exchange *exchange, const weir_http_request *request, void *user)
+{
+    demo_on_admin(exchange, request, &((sidecar *)user)->upstreams);
+}
+
 static void complain(const sidecar *s, int result, const weir_gateway_error *error)
 {
     if (error->field[0] == '\0')
@@ -60,6 +65,13 @@ static void complain(const sidecar *s, int result, const weir_gateway_error *err
     else
         (void)fprintf(stderr, "%s:%u: %s: %s\n", s->file, error->line, error->field,
                       error->message);
+}
+
+/* What the config center or the registry has, and cannot be put in force. */
+static void on_problem(const char *name, const char *message, void *user)
+{
+    (void)user;
+    (void)fprintf(stderr, "%s: %s\n", name, message);
 }
 
 /* Starts the gateway on the file, or puts the file in force if it runs already. */
@@ -76,8 +88,9 @@ static bool configure(sidecar *s)
         result = weir_gateway_update(s->gateway, config, &error);
     } else if (result == WEIR_OK) {
         weir_gateway_options options = WEIR_GATEWAY_OPTIONS_INIT;
-        options.on_admin = demo_on_admin;
-        options.user = &s->upstreams;
+        options.on_admin = on_admin;
+        options.on_problem = on_problem;
+        options.user = s;
         result = weir_gateway_create(&s->gateway, s->loop, config, &options, &error);
     }
     weir_gateway_config_destroy(config);
@@ -159,24 +172,38 @@ static bool watch_signals(sidecar *s)
 
 /* ---- */
 
+static void print_demo(const sidecar *s, const char *proxy, const char *admin)
+{
+    printf("  auth='Authorization: Bearer demo'     its token\n"
+           "  curl http://%s/hello      answered by one of three upstreams\n"
+           "  curl -H \"$auth\" -X POST http://%s/demo/sick\n"
+           "      upstream 3 fails; go on calling /hello; /demo/well, and it is let back in\n"
+           "  curl -H \"$auth\" -X PUT -d '2/m' http://%s/config/services/hello/limit\n"
+           "      a policy, at once: the third call of a minute is 429; -X DELETE takes it away\n"
+           "  curl -H \"$auth\" -X PUT -d '{\"host\":\"127.0.0.1\",\"port\":%u}' "
+           "http://%s/services/hello/four\n"
+           "      a fourth registers, and is called until its lease of 90 s is over\n",
+           proxy, admin, admin, demo_port(&s->upstreams), admin);
+}
+
 static void print_what_to_try(const sidecar *s)
 {
     char proxy[WEIR_ADDRESS_TEXT_SIZE], admin[WEIR_ADDRESS_TEXT_SIZE];
+    const char *const auth = s->uses_demo ? "-H \"$auth\" " : "";
     weir_address const proxy_address = weir_gateway_address(s->gateway);
     weir_address const admin_address = weir_gateway_admin_address(s->gateway);
     weir_address_format(&proxy_address, proxy);
     weir_address_format(&admin_address, admin);
     printf("proxy on %s, admin on %s; try\n", proxy, admin);
     if (s->uses_demo)
-        printf("  curl http://%s/hello                 answered by one of three upstreams\n"
-               "  curl -X POST http://%s/demo/sick     upstream 3 fails; go on calling /hello\n"
-               "  curl -X POST http://%s/demo/well     soon it is probed, and let back in\n",
-               proxy, admin, admin);
-    printf("  curl http://%s/status                members, breakers, limits, calls in flight\n"
-           "  curl http://%s/metrics               the same for Prometheus\n"
-           "  kill -HUP %ld                                 read %s again\n"
-           "  kill %ld (or Ctrl-C)                          finish what runs, and end\n",
-           admin, admin, (long)getpid(), s->file, (long)getpid());
+        print_demo(s, proxy, admin);
+    printf(
+        "  curl %shttp://%s/status\n"
+        "      members, breakers, limits, calls in flight; /metrics is the same for Prometheus,\n"
+        "      /config and /services are all that is wanted, and all who are there\n"
+        "  kill -HUP %ld      read %s again\n"
+        "  kill %ld (or Ctrl-C)      finish what runs, and end\n",
+        auth, admin, (long)getpid(), s->file, (long)getpid());
     (void)fflush(stdout);
 }
 

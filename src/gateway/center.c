@@ -118,6 +118,17 @@ static int center_create_mesh(weir_gateway *gateway)
     return weir_mesh_create(&gateway->mesh, &options);
 }
 
+static int center_create_api(weir_gateway *gateway, const char *token)
+{
+    weir_admin_options options = WEIR_ADMIN_OPTIONS_INIT;
+    options.config = gateway->config;
+    options.registry = gateway->registry;
+    options.token = token;
+    options.max_body_bytes = WEIR__GATEWAY_ADMIN_BODY;
+    options.env = &gateway->env;
+    return weir_admin_create(&gateway->api, &options);
+}
+
 static int center_create_tasks(weir_gateway *gateway)
 {
     weir_loop *const loop = gateway->loop;
@@ -129,6 +140,8 @@ static int center_create_tasks(weir_gateway *gateway)
     if (result == WEIR_OK)
         result = weir_loop_task_create(&gateway->registry_task, loop,
                                        weir_registry_task(gateway->registry));
+    if (result == WEIR_OK)
+        result = weir_loop_task_create(&gateway->api_task, loop, weir_admin_task(gateway->api));
     if (result == WEIR_OK)
         result = weir_loop_task_create(&gateway->task, loop, task);
     return result;
@@ -147,6 +160,8 @@ int weir__center_create(weir_gateway *gateway, const weir__conf_globals *globals
         result = center_create_registry(gateway, &kv);
     if (result == WEIR_OK)
         result = center_create_mesh(gateway);
+    if (result == WEIR_OK)
+        result = center_create_api(gateway, globals->token);
     return result == WEIR_OK ? center_create_tasks(gateway) : result;
 }
 
@@ -154,10 +169,12 @@ int weir__center_create(weir_gateway *gateway, const weir__conf_globals *globals
 void weir__center_destroy(weir_gateway *gateway)
 {
     weir_loop_task_destroy(gateway->task);
+    weir_loop_task_destroy(gateway->api_task);
     weir_loop_task_destroy(gateway->registry_task);
     weir_loop_task_destroy(gateway->config_task);
     weir_loop_task_destroy(gateway->store_task);
     gateway->task = gateway->registry_task = gateway->store_task = NULL;
+    weir_admin_destroy(gateway->api);
     weir_config_watch_stop(gateway->watch);
     weir_mesh_destroy(gateway->mesh);
     weir_registry_destroy(gateway->registry);

@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define GATEWAY_MAX_ADMIN_BODY (UINT64_C(64) << 20) /* A configuration as one document. */
-
 /* What cannot change while it runs, as one text to be compared. */
 static int gateway_fixed(weir__text *out, const weir_gateway_config *config)
 {
@@ -58,7 +56,7 @@ static int gateway_listen_both(weir_gateway *gateway, const weir__conf_globals *
     admin.address = globals->admin;
     admin.on_request = weir__gateway_on_admin;
     admin.user = gateway;
-    admin.max_body_bytes = GATEWAY_MAX_ADMIN_BODY;
+    admin.max_body_bytes = WEIR__GATEWAY_ADMIN_BODY;
     return gateway_listen(gateway, &gateway->admin, "admin", &admin, error);
 }
 
@@ -145,6 +143,8 @@ int weir_gateway_update(weir_gateway *gateway, const weir_gateway_config *config
     int result = gateway_check_fixed(gateway, config, error);
     if (result == WEIR_OK)
         result = weir__center_publish(gateway, config, error);
+    if (result == WEIR_OK)
+        result = weir_admin_set_token(gateway->api, config->globals.token);
     return result == WEIR_OK ? weir__services_settle(gateway) : result;
 }
 

@@ -5,6 +5,7 @@
 
 #include <weir/gateway.h>
 
+#include <weir/admin.h>
 #include <weir/health.h>
 #include <weir/store.h>
 
@@ -48,7 +49,8 @@ struct weir_gateway {
     weir_config *config;
     weir_registry *registry;
     weir_mesh *mesh;
-    weir_loop_task *store_task, *config_task, *registry_task, *task;
+    weir_admin *api;
+    weir_loop_task *store_task, *config_task, *registry_task, *api_task, *task;
     int published; /* What became of the latest publication. */
     uint64_t problems;
     /* What has changed, and is not yet seen to. */
@@ -72,7 +74,8 @@ struct weir_gateway {
     bool draining;
 };
 
-#define WEIR__GATEWAY_PREFIX "services/"
+#define WEIR__GATEWAY_PREFIX     "services/"
+#define WEIR__GATEWAY_ADMIN_BODY (UINT64_C(16) << 20) /* A configuration as one document. */
 
 static inline const char *weir__service_name(const weir__service *service)
 {

@@ -1,6 +1,8 @@
 /* The lines before the first service. */
 #include "gateway/config.h"
 
+#include <weir/admin.h>
+
 #include "base/number.h"
 
 #include <string.h>
@@ -47,7 +49,13 @@ static int globals_admin(const weir__directive *directive, weir__conf_globals *g
 
 static int globals_token(const weir__directive *directive, weir__conf_globals *globals)
 {
-    return globals_word(directive, &globals->token);
+    if (globals_word(directive, &globals->token))
+        return WEIR_EINVAL;
+    bool good = strlen(globals->token) <= WEIR_ADMIN_MAX_TOKEN;
+    for (const char *c = globals->token; *c != '\0'; c++)
+        good = good && *c > ' ' && *c <= '~';
+    return good ? WEIR_OK
+                : weir__complain(directive->complaint, "token", "has 1 to 255 bytes of ASCII");
 }
 
 static int globals_data(const weir__directive *directive, weir__conf_globals *globals)

@@ -382,6 +382,32 @@ static void admin_text(weir_http_exchange *exchange, int status, const char *tex
     (void)weir_http_exchange_respond(exchange, status, "text/plain", text, strlen(text));
 }
 
+/* Pages of the gateway's own; false: it is none. */
+static bool admin_serve(weir_gateway *gateway, weir_http_exchange *exchange, weir_http_slice path)
+{
+    if (weir_http_equals(path, "/status"))
+        admin_page(gateway, exchange, "application/json", weir__gateway_status);
+    else if (weir_http_equals(path, "/metrics"))
+        admin_page(gateway, exchange, "text/plain; version=0.0.4", weir__gateway_metrics);
+    else
+        return false;
+    return true;
+}
+
+/* What anybody may ask; false: it is none of that. */
+static bool admin_serve_all(const weir_gateway *gateway, weir_http_exchange *exchange,
+                            weir_http_slice path)
+{
+    if (weir_http_equals(path, "/healthz"))
+        admin_text(exchange, 200, "ok\n");
+    else if (weir_http_equals(path, "/readyz"))
+        admin_text(exchange, gateway->draining ? 503 : 200,
+                   gateway->draining ? "draining\n" : "ready\n");
+    else
+        return false;
+    return true;
+}
+
 void weir__gateway_on_admin(weir_http_exchange *exchange, const weir_http_request *request,
                             void *user)
 {
@@ -392,16 +418,12 @@ void weir__gateway_on_admin(weir_http_exchange *exchange, const weir_http_reques
         path.size = (size_t)(query - path.data);
     bool const reads =
         weir_http_equals(request->method, "GET") || weir_http_equals(request->method, "HEAD");
-    if (reads && weir_http_equals(path, "/healthz"))
-        admin_text(exchange, 200, "ok\n");
-    else if (reads && weir_http_equals(path, "/readyz"))
-        admin_text(exchange, gateway->draining ? 503 : 200,
-                   gateway->draining ? "draining\n" : "ready\n");
-    else if (reads && weir_http_equals(path, "/status"))
-        admin_page(gateway, exchange, "application/json", weir__gateway_status);
-    else if (reads && weir_http_equals(path, "/metrics"))
-        admin_page(gateway, exchange, "text/plain; version=0.0.4", weir__gateway_metrics);
-    else if (gateway->options.on_admin != NULL)
+    if ((reads && admin_serve_all(gateway, exchange, path)) ||
+        !weir_admin_allows(gateway->api, exchange, request) ||
+        (reads && admin_serve(gateway, exchange, path)) ||
+        weir_admin_handle(gateway->api, exchange, request))
+        return;
+    if (gateway->options.on_admin != NULL)
         gateway->options.on_admin(exchange, request, gateway->options.user);
     else
         admin_text(exchange, 404, "no such page\n");

@@ -79,7 +79,9 @@ static int admin(const char *method, const char *path)
 {
     char request[512];
     (void)snprintf(request, sizeof request,
-                   "%s %s HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", method, path);
+                   "%s %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer demo\r\n"
+                   "Content-Length: 0\r\n\r\n",
+                   method, path);
     return peer_ask(f.sidecar.admin, request, &reply);
 }
 
@@ -338,7 +340,7 @@ static void the_demo_upstream_is_shut_out_when_sick_and_let_back_in(void **state
     write_config("");
     FILE *const out = fopen(f.file, "w");
     assert_non_null(out);
-    fprintf(out, "proxy 127.0.0.1:0\nadmin 127.0.0.1:0\nservice hello\nroute /hello\n"
+    fprintf(out, "proxy 127.0.0.1:0\nadmin 127.0.0.1:0\ntoken demo\nservice hello\nroute /hello\n"
                  "member one ${DEMO_1}\nmember two ${DEMO_3}\n"
                  "breaker consecutive=2 rest=1ms rest_max=1ms probes=1\n"
                  "retry attempts=2 base=0 cap=0\n");
