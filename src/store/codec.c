@@ -203,7 +203,8 @@ int weir__codec_replay(void *user, uint64_t revision, const void *data, size_t s
         if (result != WEIR_OK)
             return result == WEIR_EINVAL ? WEIR_ECORRUPT : result;
     }
-    store->committed_place = weir__history_end(store);
-    weir__history_trim(store);
+    uint64_t const place = weir__history_end(store), changes = place - store->committed_place;
+    store->committed_place = place;
+    weir__history_trim(store, changes);
     return WEIR_OK;
 }

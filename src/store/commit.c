@@ -71,7 +71,7 @@ void weir__store_leave(weir_store *store)
     if (store->depth == 1) {
         (void)commit_tell_replies(store);
         weir__watches_sweep(store);
-        weir__store_sweep(store, false);
+        weir__store_sweep(store);
         if (more)
             weir__store_wake(store);
     }
@@ -129,10 +129,11 @@ int weir__commit(weir_store *store)
         commit_fail(store, result);
         return result;
     }
+    uint64_t const place = weir__history_end(store), changes = place - store->committed_place;
     store->safe = store->asked;
-    store->committed_place = weir__history_end(store);
+    store->committed_place = place;
     atomic_store(&store->committed, store->pending);
-    weir__history_trim(store);
+    weir__history_trim(store, changes);
     return WEIR_OK;
 }
 

@@ -6,8 +6,11 @@
 #define HISTORY_PAGE  512 /* Places; so that growing never takes long. */
 #define HISTORY_PAGES 8   /* At first. */
 #define HISTORY_WASTE 256 /* So many retirements pay for a look at the readers. */
-#define HISTORY_SLICE                                                                              \
-    1024 /* Freed at a time, at most: more than pays, so that it comes to an end. */
+
+/* What one call does at most, so that no call takes long: more than comes in meanwhile. */
+#define HISTORY_DROPS    256 /* And for each change another two. */
+#define HISTORY_FREES    512
+#define HISTORY_REMOVALS 128 /* Each retires a node, a key and a version. */
 
 /* ---- The ring ---- */
 
@@ -118,27 +121,39 @@ static void history_drop_first(weir_store *store)
         weir__store_bury(store, key);
 }
 
+/* There is something to drop: a snapshot is still being read, or what was before is forgotten. */
+static bool history_is_due(const weir_store *store)
+{
+    uint64_t revision = atomic_load_explicit(&store->compacted, memory_order_relaxed);
+    if (store->snapshot.revision != 0 && store->snapshot.revision < revision)
+        revision = store->snapshot.revision;
+    return store->history.count > 0 &&
+           weir__history_at(store, store->history.first)->mod_revision < revision;
+}
+
+static void history_drop(weir_store *store, uint64_t most)
+{
+    for (uint64_t i = 0; i < most && history_is_due(store); i++)
+        history_drop_first(store);
+}
+
 void weir__history_forget(weir_store *store, uint64_t revision)
 {
     if (revision > atomic_load_explicit(&store->compacted, memory_order_relaxed))
         atomic_store(&store->compacted, revision); /* Before anything is retired: see read.c. */
     if (revision > store->watchable)
         store->watchable = revision;
-    if (store->snapshot.revision != 0 && store->snapshot.revision < revision)
-        revision = store->snapshot.revision; /* It is still being read. */
-    while (store->history.count > 0 &&
-           weir__history_at(store, store->history.first)->mod_revision < revision)
-        history_drop_first(store);
 }
 
 /* The oldest change that may stay begins what is kept; its revision stays whole. */
-void weir__history_trim(weir_store *store)
+void weir__history_trim(weir_store *store, uint64_t changes)
 {
     uint64_t const committed = store->committed_place - store->history.first;
     if (committed > store->options.history)
         weir__history_forget(
             store,
             weir__history_at(store, store->committed_place - store->options.history)->mod_revision);
+    history_drop(store, HISTORY_DROPS + 2 * changes);
 }
 
 /* ---- Freeing ---- */
@@ -160,57 +175,42 @@ void weir__store_retire(weir_store *store, weir__kv_version *version)
     store->retirements++;
 }
 
-static void history_free_version(weir_store *store, weir__kv_version *version)
+/* The next three: how many more may be freed. */
+static size_t history_free_versions(weir_store *store, weir__kv_version **list, size_t most)
 {
-    size_t const size = weir__kv_version_size(version);
-    weir__free(&store->env, version, size);
-    weir__store_count(&store->bytes, 0, size);
-    weir__store_count(&store->version_count, 0, 1);
-}
-
-static void history_free_key(weir_store *store, weir__kv_key *key)
-{
-    size_t const size = weir__kv_key_size(key);
-    weir__free(&store->env, key, size);
-    weir__store_count(&store->bytes, 0, size);
-}
-
-/* At most `slice` of each list. */
-static void history_free_versions(weir_store *store, weir__kv_version **list, size_t slice)
-{
-    for (; *list != NULL && slice > 0; slice--) {
-        weir__kv_version *const version = *list;
+    for (weir__kv_version *version; most > 0 && (version = *list) != NULL; most--) {
+        size_t const size = weir__kv_version_size(version);
         *list = version->link.next;
-        history_free_version(store, version);
+        weir__free(&store->env, version, size);
+        weir__store_count(&store->bytes, 0, size);
+        weir__store_count(&store->version_count, 0, 1);
     }
+    return most;
 }
 
-static void history_free_keys(weir_store *store, weir__kv_key **list, size_t slice)
+static size_t history_free_keys(weir_store *store, weir__kv_key **list, size_t most)
 {
-    for (; *list != NULL && slice > 0; slice--) {
-        weir__kv_key *const key = *list;
+    for (weir__kv_key *key; most > 0 && (key = *list) != NULL; most--) {
+        size_t const size = weir__kv_key_size(key);
         *list = key->next_dead;
-        history_free_key(store, key);
+        weir__free(&store->env, key, size);
+        weir__store_count(&store->bytes, 0, size);
     }
+    return most;
 }
 
-static void history_free_nodes(weir_store *store, weir__index_node **list, size_t slice)
-{
-    for (; *list != NULL && slice > 0; slice--) {
-        weir__index_node *const node = *list;
-        *list = node->next;
-        weir__index_free_node(&store->index, node);
-    }
-}
-
-static void history_empty_limbo(weir_store *store, size_t slice)
+static size_t history_empty_limbo(weir_store *store, size_t most)
 {
     weir__limbo *const limbo = &store->limbo;
-    history_free_versions(store, &limbo->versions, slice);
-    history_free_keys(store, &limbo->keys, slice);
-    history_free_nodes(store, &limbo->nodes, slice);
-    if (limbo->versions == NULL && limbo->keys == NULL && limbo->nodes == NULL)
+    most = history_free_versions(store, &limbo->versions, most);
+    most = history_free_keys(store, &limbo->keys, most);
+    for (weir__index_node *node; most > 0 && (node = limbo->nodes) != NULL; most--) {
+        limbo->nodes = node->next;
+        weir__index_free_node(&store->index, node);
+    }
+    if (most > 0)
         limbo->mark = 0;
+    return most;
 }
 
 static void history_fill_limbo(weir_store *store)
@@ -250,17 +250,18 @@ static void history_remove(weir_store *store, weir__kv_key *key)
 }
 
 /* Readers that could still want them, for an old revision, are gone; but if a key came back to life
- * and was deleted again, not those that could want it from then. */
+ * and was deleted again, not those that could want it from then. A revision may have been dropped
+ * in part; only what is older is surely in the history no more. */
 static void history_remove_dying(weir_store *store)
 {
-    for (size_t slice = HISTORY_SLICE; store->dying != NULL && slice > 0; slice--) {
+    for (unsigned i = 0; i < HISTORY_REMOVALS && store->dying != NULL; i++) {
         weir__kv_key *const key = store->dying;
         store->dying = key->next_dead;
         key->dying = false;
         if (history_is_over(key, store->dying_before))
             history_remove(store, key);
-        else if (history_is_over(key, history_begin(store)))
-            weir__store_bury(store, key);
+        else if (history_is_over(key, history_begin(store) + 1))
+            weir__store_bury(store, key); /* The rest of its revision is yet to be forgotten. */
     }
 }
 
@@ -270,16 +271,15 @@ bool weir__store_has_waste(const weir_store *store)
            store->retired != NULL || store->index.retired != NULL;
 }
 
-void weir__store_sweep(weir_store *store, bool now)
+/* As much as one call may; true: there is more. */
+static bool history_sweep(weir_store *store)
 {
-    if (store->retirements < HISTORY_WASTE && !now)
-        return;
-    store->retirements = 0;
     uint64_t const horizon = weir__grace_horizon();
     if (store->dying != NULL && store->dying_mark <= horizon)
         history_remove_dying(store);
-    if (store->limbo.mark != 0 && store->limbo.mark <= horizon)
-        history_empty_limbo(store, HISTORY_SLICE);
+    bool const more = store->dying != NULL && store->dying_mark <= horizon;
+    bool const full = store->limbo.mark != 0 && store->limbo.mark <= horizon &&
+                      history_empty_limbo(store, HISTORY_FREES) == 0;
     if (store->limbo.mark == 0)
         history_fill_limbo(store);
     if (store->dying == NULL && store->dead != NULL) {
@@ -288,6 +288,32 @@ void weir__store_sweep(weir_store *store, bool now)
         store->dying_before = history_begin(store);
         store->dying_mark = weir__grace_mark();
     }
+    return more || full;
+}
+
+void weir__store_sweep(weir_store *store)
+{
+    store->retirements += store->index.retirements;
+    store->index.retirements = 0;
+    if (store->retirements < HISTORY_WASTE)
+        return;
+    store->retirements -= HISTORY_WASTE; /* Who retires much pays at every call for a while. */
+    (void)history_sweep(store);
+}
+
+bool weir__store_clean(weir_store *store)
+{
+    history_drop(store, HISTORY_DROPS);
+    bool const more = history_sweep(store);
+    return history_is_due(store) || more;
+}
+
+static void history_free_version(weir_store *store, weir__kv_version *version)
+{
+    if (version == NULL)
+        return;
+    version->link.next = NULL;
+    (void)history_free_versions(store, &version, 1);
 }
 
 /* What a version replaced is gone already, unless the version is in the history. */
@@ -319,8 +345,8 @@ void weir__store_free_all(weir_store *store)
         history_free_page(store, &store->history.pages[page]);
     weir__free(&store->env, store->history.pages,
                store->history.capacity * sizeof(weir__kv_version **));
-    history_free_versions(store, &store->retired, SIZE_MAX);
-    history_empty_limbo(store, SIZE_MAX);
+    (void)history_free_versions(store, &store->retired, SIZE_MAX);
+    (void)history_empty_limbo(store, SIZE_MAX);
     weir__index_free(&store->index);
-    history_free_keys(store, &store->index.retired_keys, SIZE_MAX);
+    (void)history_free_keys(store, &store->index.retired_keys, SIZE_MAX);
 }

@@ -162,19 +162,26 @@ static size_t index_node_size(uint32_t level)
            (level > 0 ? WEIR__INDEX_FANOUT * sizeof(_Atomic(weir__index_node *)) : 0);
 }
 
+static void index_count(weir__index *index, size_t plus, size_t minus)
+{
+    atomic_store_explicit(&index->bytes,
+                          atomic_load_explicit(&index->bytes, memory_order_relaxed) + plus - minus,
+                          memory_order_relaxed);
+}
+
 static weir__index_node *index_node(weir__index *index, uint32_t level)
 {
     weir__index_node *const node = weir__alloc(index->env, index_node_size(level));
     if (node == NULL)
         return NULL;
     node->level = level;
-    index->bytes += index_node_size(level);
+    index_count(index, index_node_size(level), 0);
     return node;
 }
 
 void weir__index_free_node(weir__index *index, weir__index_node *node)
 {
-    index->bytes -= index_node_size(node->level);
+    index_count(index, 0, index_node_size(node->level));
     weir__free(index->env, node, index_node_size(node->level));
 }
 
@@ -182,6 +189,7 @@ static void index_retire(weir__index *index, weir__index_node *node)
 {
     node->next = index->retired;
     index->retired = node;
+    index->retirements++;
 }
 
 /* Keys are sorted: what the first and the last begin with alike, all do. */
@@ -428,6 +436,7 @@ static void index_let_go(weir__index *index, weir__kv_key *key)
         return;
     key->next_dead = index->retired_keys;
     index->retired_keys = key;
+    index->retirements++;
 }
 
 static weir__index_node *index_without(weir__index *index, weir__index_node *old, uint32_t place)

@@ -59,9 +59,10 @@ typedef struct weir__index_node {
 typedef struct weir__index {
     const weir_env *env;              /* Borrowed. */
     _Atomic(weir__index_node *) root; /* NULL: empty. */
-    size_t bytes;                     /* Of nodes, retired ones too. */
+    _Atomic size_t bytes;             /* Of nodes, retired ones too. */
     weir__index_node *retired;        /* No longer to be found; the owner frees them in time. */
     weir__kv_key *retired_keys;       /* The same, by next_dead. */
+    size_t retirements;               /* Of both; the owner's to reset. */
 } weir__index;
 
 /* Where a reader is. */

@@ -193,8 +193,9 @@ static uint64_t store_run(void *self, uint64_t now_ns)
     if (store->dirty && store->options.sync == WEIR_SYNC_INTERVAL && !weir__store_failed(store))
         next_ns =
             store_earlier(next_ns, weir__add_ns(store->synced_ns, store->options.sync_interval_ns));
-    weir__store_sweep(store, true);
-    if (weir__store_has_waste(store))
+    if (weir__store_clean(store))
+        next_ns = now_ns;
+    else if (weir__store_has_waste(store))
         next_ns = store_earlier(next_ns, weir__add_ns(now_ns, LIFECYCLE_WASTE_NS));
     weir__store_leave(store);
     return next_ns;
@@ -214,7 +215,8 @@ void weir_store_get_stats(weir_store *store, weir_store_stats *stats)
         .versions = atomic_load_explicit(&store->version_count, memory_order_relaxed),
         .leases = atomic_load_explicit(&store->lease_count, memory_order_relaxed),
         .watches = atomic_load_explicit(&store->watch_count, memory_order_relaxed),
-        .bytes = atomic_load_explicit(&store->bytes, memory_order_relaxed),
+        .bytes = atomic_load_explicit(&store->bytes, memory_order_relaxed) +
+                 atomic_load_explicit(&store->index.bytes, memory_order_relaxed),
         .log_bytes = atomic_load_explicit(&store->log_bytes, memory_order_relaxed),
         .snapshot_revision = atomic_load_explicit(&store->snapshot_revision, memory_order_relaxed),
         .syncs = atomic_load_explicit(&store->syncs, memory_order_relaxed)};

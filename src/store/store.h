@@ -96,7 +96,7 @@ struct weir_store {
     uint64_t dying_mark, dying_before; /* Their deletions were forgotten by then. */
     weir__kv_version *retired;         /* As index.retired, and retired_keys. */
     weir__limbo limbo;
-    size_t retirements; /* Since the last look whether readers are gone. */
+    size_t retirements; /* That no look whether readers are gone was paid with yet. */
 
     weir__map leases; /* By id. */
     weir__heap deadlines;
@@ -163,10 +163,12 @@ weir__kv_version *weir__history_at(const weir_store *store, uint64_t place);
 uint64_t weir__history_end(const weir_store *store);
 uint64_t weir__history_find(const weir_store *store, uint64_t revision); /* The first not below. */
 void weir__history_forget(weir_store *store, uint64_t revision);         /* What was before. */
-void weir__history_trim(weir_store *store);                              /* To options.history. */
+/* To options.history, if not at once then soon: so many changes pay for it. */
+void weir__history_trim(weir_store *store, uint64_t changes);
 void weir__store_bury(weir_store *store, weir__kv_key *key); /* It is not there any more. */
 void weir__store_retire(weir_store *store, weir__kv_version *version);
-void weir__store_sweep(weir_store *store, bool now); /* Frees what can be, once it pays or now. */
+void weir__store_sweep(weir_store *store); /* Frees a part of what can be, once it pays. */
+bool weir__store_clean(weir_store *store); /* The same, anyway. True: there is more. */
 bool weir__store_has_waste(const weir_store *store);
 void weir__store_free_all(weir_store *store); /* Keys, versions and index at once. */
 

@@ -50,9 +50,9 @@ static fleet fleet_of(size_t services, size_t instances)
     if (weir_registry_create(&made.registry, &options) != WEIR_OK)
         abort();
     for (size_t i = 0; i < services; i++)
-        (void)snprintf(made.service_names[i], NAME_SIZE, "service-%zu", i);
+        (void)snprintf(made.service_names[i], NAME_SIZE, "service-%u", (unsigned)i);
     for (size_t i = 0; i < instances; i++) {
-        (void)snprintf(made.ids[i], NAME_SIZE, "instance-%zu", i);
+        (void)snprintf(made.ids[i], NAME_SIZE, "instance-%u", (unsigned)i);
         weir_instance instance = WEIR_INSTANCE_INIT;
         instance.service = made.service_names[i % services];
         instance.id = made.ids[i];
@@ -127,7 +127,7 @@ static double cpu_now_ns(void)
 }
 
 /* All leases run out: the longest run of the task, in which nothing else has a turn. */
-static void expire_all(fleet *made)
+static double expire_all(fleet *made)
 {
     weir_task const task = weir_registry_task(made->registry);
     weir_registry_stats stats;
@@ -140,9 +140,7 @@ static void expire_all(fleet *made)
         skipped_ns += next_ns > now_ns ? next_ns - now_ns : 0;
     }
     double longest_ns = 0;
-    double const begin_ns = bench_now_ns();
-    unsigned runs = 0;
-    for (size_t left = made->instances; left > 0; runs++) {
+    for (size_t left = made->instances; left > 0;) {
         double const run_ns = cpu_now_ns();
         (void)task.run(task.self, ahead_ns(NULL));
         double const took_ns = cpu_now_ns() - run_ns;
@@ -152,8 +150,23 @@ static void expire_all(fleet *made)
         if (stats.expired_now == 0 && left > 0)
             skipped_ns += 1000000;
     }
-    (void)printf("registry.expire size=%zu runs=%u longest_us=%.0f all_ms=%.0f\n", made->instances,
-                 runs, longest_ns / 1e3, (bench_now_ns() - begin_ns) / 1e6);
+    return longest_ns;
+}
+
+/* What the code does takes long each time; what the machine does meanwhile, some times. */
+static void expire(fleet *made, unsigned rounds)
+{
+    double least_ns = 0;
+    for (unsigned round = 0; round < rounds; round++) {
+        double const longest_ns = expire_all(made);
+        least_ns = round == 0 || longest_ns < least_ns ? longest_ns : least_ns;
+        size_t const services = made->services, instances = made->instances;
+        fleet_free(made);
+        if (round + 1 < rounds)
+            *made = fleet_of(services, instances);
+    }
+    (void)printf("registry.expire size=%zu longest_us=%.0f (the least of %u times)\n",
+                 made->instances, least_ns / 1e3, rounds);
 }
 
 int main(void)
@@ -175,7 +188,6 @@ int main(void)
     weir_registry_get_stats(many.registry, &stats);
     (void)printf("registry.memory size=100000 bytes=%.0f\n",
                  (double)stats.bytes / (double)stats.instances);
-    expire_all(&many);
-    fleet_free(&many);
+    expire(&many, 3);
     return 0;
 }
