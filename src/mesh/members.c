@@ -245,7 +245,7 @@ int weir__mesh_read_members(weir_mesh_service *service)
     uint32_t line = 0;
     weir__mesh_members_init(&fixed, env);
     int result = members_read(service, name, &text, &room, &size);
-    if (result == WEIR_OK)
+    if (result == WEIR_OK && text != NULL)
         result = weir__mesh_members_parse(&fixed, (weir_bytes){text, size}, &line, &complaint);
     else if (result != WEIR_ENOMEM)
         result = WEIR_OK; /* There is none. */
