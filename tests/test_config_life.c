@@ -388,6 +388,34 @@ static void versions_survive_the_store(void **state)
     assert_int_equal(f.last.version, 5);
 }
 
+static void note_revisions(const weir_config_versions *versions, void *user)
+{
+    char *const out = user;
+    assert_int_equal(versions->code, WEIR_OK);
+    for (size_t i = 0; i < versions->count; i++)
+        (void)sprintf(out + strlen(out), "%d:%d ", (int)versions->values[i].version,
+                      (int)versions->values[i].revision);
+}
+
+static void a_former_version_tells_when_it_was_put(void **state)
+{
+    (void)state;
+    char seen[128] = "";
+    f.options.history = 2;
+    recreate();
+    (void)set("other", "x"); /* Revision 2. */
+    (void)set("a", "1");
+    (void)set("other", "y");
+    (void)set("a", "2");
+    (void)set("a", "3");
+    assert_int_equal(weir_config_history(f.config, "a", NULL, NULL, note_revisions, seen), WEIR_OK);
+    assert_string_equal(seen, "1:3 2:5 3:6 ");
+    (void)set("a", "4"); /* The first is forgotten: when the second began is not known. */
+    seen[0] = '\0';
+    assert_int_equal(weir_config_history(f.config, "a", NULL, NULL, note_revisions, seen), WEIR_OK);
+    assert_string_equal(seen, "2:0 3:6 4:7 ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -408,6 +436,7 @@ int main(void)
         GROUP(whoever_waits_is_told_when_the_config_goes),
         SLOW(a_listing_may_be_under_way_when_the_config_goes),
         GROUP(versions_survive_the_store),
+        TEST(a_former_version_tells_when_it_was_put),
     };
     return cmocka_run_group_tests_name("config_life", tests, NULL, NULL);
 }

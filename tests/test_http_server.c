@@ -468,6 +468,57 @@ static void speaks_ipv6(void **state)
     assert_told("GET / done");
 }
 
+static void answer_with_headers(weir_http_exchange *exchange, const weir_http_request *request,
+                                void *user)
+{
+    weir_http_header const tag = {weir_http_str("ETag"), weir_http_str("\"1\"")};
+    weir_http_response response = {.status = 200,
+                                   .headers = &tag,
+                                   .header_count = 1,
+                                   .body_size = WEIR_HTTP_SIZE_UNKNOWN};
+    (void)user;
+    if (!weir_http_equals(request->path, "/unknown"))
+        response.body_size = 2;
+    assert_int_equal(weir_http_exchange_respond_with(exchange, &response, "hi"),
+                     response.body_size == 2 ? WEIR_OK : WEIR_EINVAL);
+}
+
+static void a_whole_answer_has_any_headers(void **state)
+{
+    (void)state;
+    serve_with(answer_with_headers);
+    int const fd = raw_connect();
+    raw_send(fd, "GET / HTTP/1.1\r\nHost: h\r\n\r\nHEAD / HTTP/1.1\r\nHost: h\r\n\r\n"
+                 "GET /unknown HTTP/1.1\r\nHost: h\r\n\r\n");
+    raw_read_all(fd);
+    assert_got("HTTP/1.1 200 OK\r\nETag: \"1\"\r\n" DATE "Content-Length: 2\r\n\r\nhi"
+               "HTTP/1.1 200 OK\r\nETag: \"1\"\r\n" DATE
+               "Content-Length: 2\r\n\r\n" REFUSED("500 Internal Server Error",
+                                                   "Connection: close\r\n", "12", "no response"));
+    raw_close(fd);
+}
+
+static void a_head_that_fills_the_exchange_is_followed_by_writable(void **state)
+{
+    (void)state;
+    weir_http_server_options options = options_for(keep);
+    options.high_water = 16;
+    serve(&options);
+    int const fd = raw_connect();
+    raw_send(fd, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    until(kept != NULL && strstr(f.trace, "end") != NULL);
+    assert_told("GET / |end ");
+    start_response(200, 2);
+    assert_true(weir_http_exchange_full(kept));
+    assert_int_equal(weir_http_exchange_write(kept, "hi", 2), WEIR_EBUSY);
+    settle();
+    assert_told("writable ");
+    assert_int_equal(weir_http_exchange_write(kept, "hi", 2), WEIR_OK);
+    assert_int_equal(weir_http_exchange_finish(kept), WEIR_OK);
+    until(raw_has(fd, "hi"));
+    raw_close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -491,6 +542,8 @@ int main(void)
         TEST(a_half_closed_peer_gets_its_answer_if_that_is_allowed),
         TEST(an_answer_already_finished_outlives_the_peers_end),
         TEST(speaks_ipv6),
+        TEST(a_whole_answer_has_any_headers),
+        TEST(a_head_that_fills_the_exchange_is_followed_by_writable),
     };
     return cmocka_run_group_tests_name("http server", tests, NULL, NULL);
 }

@@ -117,7 +117,7 @@ static bool admin_bearer(const weir_http_request *request, weir_http_slice *toke
     return true;
 }
 
-static bool admin_is_local(const weir_address *peer)
+bool weir__admin_is_local(const weir_address *peer)
 {
     static const uint8_t loopback[16] = {[15] = 1};
     static const uint8_t mapped[13] = {[10] = 0xff, [11] = 0xff, [12] = 127};
@@ -154,7 +154,7 @@ bool weir_admin_allows(weir_admin *admin, weir_http_exchange *exchange,
                           "authorization: not the token\n");
     }
     weir_address const peer = weir_http_exchange_peer(exchange);
-    if (!admin_is_local(&peer))
+    if (!weir__admin_is_local(&peer))
         return admin_deny(exchange, 403, NULL, "peer: only this machine, without a token\n");
     return weir__admin_same(request->method, "GET") || weir__admin_same(request->method, "HEAD") ||
            admin_deny(exchange, 403, NULL, "method: only GET and HEAD, without a token\n");

@@ -60,6 +60,9 @@ struct weir__admin_call {
     char room[];
 };
 
+/* Whether it is this machine: 127.0.0.0/8 or ::1, as IPv4 in IPv6 too. */
+bool weir__admin_is_local(const weir_address *peer);
+
 /* ---- call.c ---- */
 
 int weir__admin_call_start(weir_admin *admin, weir_http_exchange *exchange,

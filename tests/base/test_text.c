@@ -146,6 +146,22 @@ static void json_replaces_what_is_not_utf8(void **state)
     EXPECT_JSON("a\xf0\x9f\x98", "\"a" BAD "\""); /* Late. */
 }
 
+static void a_json_value_is_text_or_hex(void **state)
+{
+    (void)state;
+    weir__text_json_value(&f.text, "a\"\xc3\xa9", 4);
+    assert_string_equal(f.text.data, "\"value\":\"a\\\"\xc3\xa9\"");
+    weir__text_clear(&f.text);
+    weir__text_json_value(&f.text, "", 0);
+    assert_string_equal(f.text.data, "\"value\":\"\"");
+    weir__text_clear(&f.text);
+    weir__text_json_value(&f.text, "a\x0f\xc3", 3);
+    assert_string_equal(f.text.data, "\"hex\":\"610fc3\"");
+    assert_true(weir__text_is_utf8("a\0\xc3\xa9", 4));
+    assert_false(weir__text_is_utf8("a\xc3", 2));
+    assert_false(weir__text_is_utf8("\xed\xa0\x80", 3)); /* A surrogate. */
+}
+
 static void a_label_escapes_backslash_quote_and_line_feed(void **state)
 {
     (void)state;
@@ -167,6 +183,7 @@ int main(void)
         TEST(json_escapes_what_it_must),
         TEST(json_keeps_utf8),
         TEST(json_replaces_what_is_not_utf8),
+        TEST(a_json_value_is_text_or_hex),
         TEST(a_label_escapes_backslash_quote_and_line_feed),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
