@@ -229,6 +229,7 @@ static void a_line_that_finds_no_room_waits(void **state)
     settle();
     run_admin(1000); /* It spoke: nothing. */
     run_admin(20000);
+    run_admin(40000); /* The line before is not sent yet: nothing. */
     change("a", "1");
     change("a", "2");
     assert_lines(fd, "{\"kind\":\"begun\",\"revision\":1}\n\n"
@@ -301,6 +302,36 @@ static void an_admin_that_goes_cuts_its_streams(void **state)
     change("a", "1");
 }
 
+static void a_watch_that_cannot_go_on_is_cut(void **state)
+{
+    (void)state;
+    weir_http_server_destroy(f.server);
+    serve_with(1);
+    int const fd = open_stream("/config?watch");
+    settle();
+    change("a", "1");
+    a.slow.refuse_watch = WEIR_ECLOSED;
+    until(raw_ended(fd));
+    assert_null(strstr(f.got, "\r\n0\r\n"));
+    assert_int_equal(weir_admin_streams(a.admin), 0);
+    assert_int_equal(get("/config?watch"), 503); /* Nor begin. */
+    raw_close(fd);
+}
+
+static void what_is_no_stream_does_not_begin_one(void **state)
+{
+    (void)state;
+    assert_int_equal(ask("HEAD", "/services?watch", NULL), 200);
+    assert_header("Content-Type: application/x-ndjson");
+    assert_int_equal(get("/services?watch&revision=-1"), 400);
+    assert_body("revision: expected a digit\n");
+    char target[700] = "/config?watch&pattern=";
+    memset(target + 22, 'a', 600);
+    assert_int_equal(get(target), 400);
+    assert_body("pattern: invalid argument\n");
+    assert_int_equal(weir_admin_streams(a.admin), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +346,8 @@ int main(void)
         TEST(streams_are_bounded_and_end_with_their_clients),
         TEST(another_token_cuts_streams_that_came_with_the_old_one),
         TEST(an_admin_that_goes_cuts_its_streams),
+        TEST(a_watch_that_cannot_go_on_is_cut),
+        TEST(what_is_no_stream_does_not_begin_one),
     };
     return cmocka_run_group_tests_name("admin_streams", tests, NULL, NULL);
 }

@@ -119,7 +119,8 @@ WEIR_API WEIR_MUST_CHECK int weir_admin_create(weir_admin **out, const weir_admi
 
 /**
  * Cut streams and requests in progress (writes under way may still be done), and free it. Before
- * the config, the registry and the loop; before or after the server. NULL is allowed.
+ * the config, the registry and the loop; before or after the server, whose drain would wait for
+ * streams. NULL is allowed.
  */
 WEIR_API void weir_admin_destroy(weir_admin *admin);
 

@@ -28,14 +28,14 @@ struct weir_admin {
 
 /* What a method does at a place. */
 typedef struct weir__admin_route {
-    weir__admin_place place;
     const char *method; /* GET serves HEAD, too. */
-    uint32_t needs;     /* A bit of a parameter, that makes the difference; or 0. */
-    uint32_t allows;    /* Bits of those that may be given, too. */
-    bool body;          /* It is read before `run`. */
-    bool compares;      /* If-Match, and If-None-Match: *. */
     /* Answers, now or later. The call may be gone when it returns. */
     void (*run)(weir__admin_call *call);
+    weir__admin_place place;
+    uint32_t needs;  /* A bit of a parameter, that makes the difference; or 0. */
+    uint32_t allows; /* Bits of those that may be given, too. */
+    bool body;       /* It is read before `run`. */
+    bool compares;   /* If-Match, and If-None-Match: *. */
 } weir__admin_route;
 
 /* A request, until it is answered. */

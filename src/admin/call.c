@@ -87,7 +87,10 @@ void weir__admin_refuse_with(weir__admin_call *call, int status, const weir_http
     char line[CALL_LINE];
     size_t size = 0;
     for (; message[size] != '\0' && size + 1 < sizeof line; size++)
-        line[size] = (unsigned char)message[size] < 0x20 ? '?' : message[size];
+        line[size] = message[size];
+    for (size_t i = 0; i < size; i++)
+        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+            line[i] = '?';
     line[size++] = '\n';
     weir__admin_answer(call, status, "text/plain", header, header != NULL ? 1 : 0, line, size);
 }

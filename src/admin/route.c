@@ -2,6 +2,7 @@
 
 #include "admin/admin.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define ROUTE_OF(name) WEIR__ADMIN_BIT(WEIR__ADMIN_##name)
@@ -108,14 +109,16 @@ const weir__admin_route *weir__admin_route_find(const weir__admin_target *target
 void weir__admin_route_methods(weir__admin_place place, char *out)
 {
     const char *last = "";
+    size_t size = 0;
     out[0] = '\0';
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
         const char *const method = route_table[i].method;
         if (route_table[i].place != place || strcmp(method, last) == 0)
             continue;
-        if (out[0] != '\0')
-            strcat(out, ", ");
-        strcat(out, strcmp(method, "GET") == 0 ? "GET, HEAD" : method);
+        int const wrote =
+            snprintf(out + size, WEIR__ADMIN_METHODS_SIZE - size, "%s%s%s", size > 0 ? ", " : "",
+                     method, strcmp(method, "GET") == 0 ? ", HEAD" : "");
+        size += (size_t)wrote;
         last = method;
     }
 }

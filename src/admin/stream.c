@@ -164,10 +164,7 @@ static bool stream_started(weir__admin_call *call, int code, const char *field)
 {
     if (code == WEIR_OK)
         return true;
-    if (call->begun)
-        weir__admin_cut(call);
-    else
-        weir__admin_fail(call, code, field);
+    weir__admin_fail(call, code, field);
     return false;
 }
 
@@ -233,9 +230,11 @@ void weir__admin_stream_writable(weir__admin_call *call)
 void weir__admin_stream_run(weir__admin_call *call)
 {
     bool const quiet = !call->spoke && call->text.size == 0;
+    int code = WEIR_OK;
     call->spoke = false;
     if (call->stuck)
         stream_resume(call);
-    else if (quiet && weir_http_exchange_write(call->exchange, "\n", 1) != WEIR_OK)
-        return; /* It is full, and not silent; or gone; or another time there is memory. */
+    else if (quiet)
+        code = weir_http_exchange_write(call->exchange, "\n", 1);
+    (void)code; /* Not taken: it is full, or gone; or there will be memory another time. */
 }
