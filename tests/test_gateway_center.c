@@ -299,6 +299,140 @@ static void what_is_kept_in_a_folder_outlives_the_gateway(void **state)
     assert_null(f.gateway);
 }
 
+/* ---- Without memory ---- */
+
+#define CHECKED                                                                                    \
+    "service s\nroute /s\nmember a ${A}\nmember b ${B}\nhealth http /healthz interval=1s "         \
+    "timeout=1s\nservice t\nroute /t\nmember a ${A}\n"
+
+/* Time for what was put off. */
+static void let_it_catch_up(void)
+{
+    for (int i = 0; i < 30; i++) {
+        f.fake.now_ns += 100 * MS;
+        settle();
+    }
+}
+
+static void a_start_fails_or_all_is_in_force_a_little_later(void **state)
+{
+    (void)state;
+    (void)start_upstream(0);
+    (void)start_upstream(1);
+    settle();
+    bool failed = true;
+    for (unsigned n = 1; failed; n++) {
+        size_t const before = f.fake.live_bytes;
+        assert_in_range(n, 1, 1000);
+        f.fake.calls = 0;
+        f.fake.fail_at = n;
+        int const result = start_with("token x\n", CHECKED);
+        failed = f.fake.calls >= n;
+        f.fake.fail_at = 0;
+        if (result == WEIR_OK) {
+            let_it_catch_up();
+            assert_int_equal(get("/s"), 200);
+            assert_int_equal(get("/t"), 200);
+            weir_gateway_destroy(f.gateway);
+            f.gateway = NULL;
+            settle();
+        } else {
+            assert_int_equal(result, WEIR_ENOMEM);
+            assert_null(f.gateway);
+            settle();
+            assert_int_equal(f.fake.live_bytes, before);
+        }
+    }
+}
+
+static void an_update_fails_or_all_is_in_force_a_little_later(void **state)
+{
+    (void)state;
+    (void)start_upstream(0);
+    (void)start_upstream(1);
+    assert_int_equal(start_with("", "service u\nroute /u\nmember a ${A}\n"), WEIR_OK);
+    bool failed = true;
+    for (unsigned n = 1; failed; n++) {
+        assert_in_range(n, 1, 2000);
+        f.fake.calls = 0;
+        f.fake.fail_at = n;
+        int const result = update(n % 2 == 0 ? "service u\nroute /u\nmember a ${A}\n" : CHECKED);
+        failed = f.fake.calls >= n;
+        f.fake.fail_at = 0;
+        assert_true(result == WEIR_OK || result == WEIR_ENOMEM);
+        let_it_catch_up();
+        int const u = get("/u"), t = get("/t"); /* One of the two, and whole. */
+        assert_int_equal(u == 200, t == 404);
+        assert_int_equal(t == 200, u == 404);
+        assert_true(result == WEIR_ENOMEM || u == (n % 2 == 0 ? 200 : 404));
+    }
+}
+
+static void a_change_that_finds_no_memory_is_in_force_a_little_later(void **state)
+{
+    (void)state;
+    char members[64];
+    (void)start_upstream(0);
+    (void)start_upstream(1);
+    assert_int_equal(start_with("", ""), WEIR_OK);
+    (void)snprintf(members, sizeof members, "a 127.0.0.1:%u\nb 127.0.0.1:%u", port_of(0),
+                   port_of(1));
+    set("services/s/members", members);
+    bool failed = true;
+    for (unsigned n = 1; failed; n++) {
+        assert_in_range(n, 1, 1000);
+        let_it_catch_up();
+        set("services/s/health", n % 3 == 0   ? "off"
+                                 : n % 3 == 1 ? "tcp interval=1s timeout=1s"
+                                              : "http /healthz interval=1s timeout=1s");
+        set("services/s/route", n % 2 == 0 ? "/s" : "/z");
+        set("services/t/route", "/t");
+        f.fake.calls = 0;
+        f.fake.fail_at = n;
+        for (int i = 0; i < 3; i++)
+            step();
+        failed = f.fake.calls >= n;
+        f.fake.fail_at = 0;
+        let_it_catch_up();
+        assert_int_equal(get(n % 2 == 0 ? "/s" : "/z"), 200);
+        assert_int_equal(get(n % 2 == 0 ? "/z" : "/s"), 404);
+        assert_int_equal(get("/t"), 503);
+        assert_int_equal(weir_config_delete(weir_gateway_get_config(f.gateway), "services/t/route",
+                                            NULL, NULL),
+                         WEIR_OK);
+    }
+}
+
+/* ---- Values that nobody has checked ---- */
+
+static void a_malformed_value_that_others_wrote_leaves_the_service_as_it_was(void **state)
+{
+    (void)state;
+    static char longer[5000];
+    start_two("");
+    weir_gateway_destroy(f.gateway);
+    assert_int_equal(start_with("", TWO), WEIR_OK);
+    weir_config_remove_validators(weir_gateway_get_config(f.gateway),
+                                  weir_gateway_get_mesh(f.gateway));
+    memset(longer, 'x', sizeof longer - 1);
+    set("services/s/route", "s");
+    settle();
+    assert_string_equal(problem, "services/s/route: \"s\": expected a path that begins with /");
+    set("services/s/route", longer);
+    settle();
+    assert_string_equal(problem, "services/s/route: is too long");
+    assert_int_equal(get("/s"), 200);
+    set("services/s/route", "/s");
+    set("services/s/health", "http / method=GE{T");
+    settle();
+    assert_string_equal(problem, "s: its health check cannot be sent");
+    assert_int_equal(get("/s"), 200);
+    set("services/_/route", "/all"); /* A route is nobody else's. */
+    set("services/odd", "x");
+    settle();
+    assert_int_equal(get("/all"), 404);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +447,10 @@ int main(void)
         TEST(the_file_says_its_own_and_leaves_what_others_say),
         TEST(a_layer_of_this_environment_outranks_the_file),
         TEST(what_is_kept_in_a_folder_outlives_the_gateway),
+        TEST(a_start_fails_or_all_is_in_force_a_little_later),
+        TEST(an_update_fails_or_all_is_in_force_a_little_later),
+        TEST(a_change_that_finds_no_memory_is_in_force_a_little_later),
+        TEST(a_malformed_value_that_others_wrote_leaves_the_service_as_it_was),
     };
     (void)signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests_name("gateway_center", tests, NULL, NULL);

@@ -50,6 +50,16 @@ static void center_on_problem(const weir_config_error *error, void *user)
     weir__gateway_problem(user, error->name, error->message);
 }
 
+/* All keys were read anew: what has changed meanwhile, nobody tells. */
+static void center_on_sync(int code, void *user)
+{
+    weir_gateway *const gateway = user;
+    if (code != WEIR_OK)
+        return;
+    gateway->all_dirty = true;
+    weir__center_wake(gateway);
+}
+
 /* ---- Parts ---- */
 
 static int center_open_store(weir_gateway *gateway, const char *folder, weir_gateway_error *error)
@@ -78,6 +88,7 @@ static int center_create_config(weir_gateway *gateway, const weir_kv *kv,
     options.client.environment = globals->environment;
     options.client.label = globals->label;
     options.batch = CENTER_BATCH;
+    options.on_sync = center_on_sync;
     options.on_problem = center_on_problem;
     options.user = gateway;
     options.env = &gateway->env;
