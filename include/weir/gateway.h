@@ -28,7 +28,8 @@
  * X-Forwarded-Proto set, X-Request-Id kept or made.
  *
  * Threads:    all functions on the loop's thread; configurations on any, one at a time.
- * Blocking:   never.
+ * Blocking:   never; but with `data`, a change of configuration or registration is written, and
+ *             synced, on the loop's thread, with all that came since the last.
  * Allocation: per request; per request that is retried; in create and update.
  */
 #ifndef WEIR_GATEWAY_H
