@@ -1,5 +1,7 @@
 #include "base/hash.h"
 
+#include <stdbool.h>
+
 static uint64_t hash_rotate(uint64_t x, unsigned bits)
 {
     return x << bits | x >> (64 - bits);
@@ -27,6 +29,17 @@ static inline uint64_t hash_word(const unsigned char *p)
            (uint64_t)p[7] << 56;
 }
 
+/* The last bytes, fewer than 8; in one load where others are in front of them. */
+static inline uint64_t hash_tail(const unsigned char *p, size_t left, bool behind)
+{
+    uint64_t tail = 0;
+    if (behind && left > 0)
+        return hash_word(p + left - 8) >> (64 - 8 * left);
+    for (size_t i = 0; i < left; i++)
+        tail |= (uint64_t)p[i] << (8 * i);
+    return tail;
+}
+
 uint64_t weir__hash(weir__hash_key key, const void *data, size_t size)
 {
     uint64_t v[4] = {
@@ -43,9 +56,7 @@ uint64_t weir__hash(weir__hash_key key, const void *data, size_t size)
         hash_round(v);
         v[0] ^= word;
     }
-    uint64_t last = (uint64_t)size << 56;
-    for (size_t i = 0; i < left; i++)
-        last |= (uint64_t)p[i] << (8 * i);
+    uint64_t const last = (uint64_t)size << 56 | hash_tail(p, left, size >= 8);
     v[3] ^= last;
     hash_round(v);
     v[0] ^= last;

@@ -33,7 +33,7 @@ void *weir__reg_find_hashed(weir__reg_directory *directory, uint64_t hash, const
             node == &directory_gone)
             continue;
         WEIR__PREFETCH((char *)node + WEIR__CACHE_LINE);
-        if (node->key_size == size && memcmp(node->key, key, size) == 0)
+        if (node->key_size == size && memcmp(weir__reg_node_key(node), key, size) == 0)
             return node;
     }
 }
@@ -44,13 +44,18 @@ void *weir__reg_find(weir__reg_directory *directory, const char *key, size_t siz
 }
 
 /* The hash goes first: whoever finds the node finds it, too. */
-static void directory_put(weir__reg_table *table, weir__reg_node *node)
+static void directory_put(weir__reg_table *table, uint64_t hash, weir__reg_node *node)
 {
-    size_t i = (size_t)node->hash & table->mask;
+    size_t i = (size_t)hash & table->mask;
     while (atomic_load_explicit(&table->slots[i].node, memory_order_relaxed) != NULL)
         i = (i + 1) & table->mask;
-    atomic_store_explicit(&table->slots[i].hash, node->hash, memory_order_relaxed);
+    atomic_store_explicit(&table->slots[i].hash, hash, memory_order_relaxed);
     atomic_store_explicit(&table->slots[i].node, node, memory_order_release);
+}
+
+static uint64_t directory_hash(const weir__reg_directory *directory, const weir__reg_node *node)
+{
+    return weir__hash(directory->seed, weir__reg_node_key(node), node->key_size);
 }
 
 /* A new table without those that are gone, at most half full. */
@@ -67,7 +72,8 @@ static int directory_grow(weir_registry *registry, weir__reg_directory *director
     table->mask = capacity - 1;
     weir__reg_node *node;
     for (size_t i = 0; old != NULL && (node = weir__reg_next(old, &i)) != NULL;)
-        directory_put(table, node);
+        directory_put(table, atomic_load_explicit(&old->slots[i - 1].hash, memory_order_relaxed),
+                      node);
     directory->used = directory->count;
     atomic_store_explicit(&directory->table, table, memory_order_release);
     if (old != NULL)
@@ -81,8 +87,8 @@ int weir__reg_enter(weir_registry *registry, weir__reg_directory *directory, wei
     if ((table == NULL || directory->used + 1 > (table->mask + 1) / 4 * 3) &&
         directory_grow(registry, directory))
         return WEIR_ENOMEM;
-    node->hash = weir__hash(directory->seed, node->key, node->key_size);
-    directory_put(atomic_load_explicit(&directory->table, memory_order_relaxed), node);
+    directory_put(atomic_load_explicit(&directory->table, memory_order_relaxed),
+                  directory_hash(directory, node), node);
     directory->used++;
     directory->count++;
     return WEIR_OK;
@@ -91,7 +97,7 @@ int weir__reg_enter(weir_registry *registry, weir__reg_directory *directory, wei
 void weir__reg_remove(weir__reg_directory *directory, weir__reg_node *node)
 {
     weir__reg_table *const table = atomic_load_explicit(&directory->table, memory_order_relaxed);
-    size_t i = (size_t)node->hash & table->mask;
+    size_t i = (size_t)directory_hash(directory, node) & table->mask;
     while (atomic_load_explicit(&table->slots[i].node, memory_order_relaxed) != node)
         i = (i + 1) & table->mask;
     atomic_store_explicit(&table->slots[i].node, &directory_gone, memory_order_release);

@@ -61,7 +61,7 @@ static uint64_t expiry_counted(const weir_registry *registry)
 int weir__reg_lease_reserve(weir_registry *registry)
 {
     weir__reg_expiry *const expiry = &registry->expiry;
-    if (weir__heap_reserve(&expiry->heap, expiry->leases + 1))
+    if (expiry->leases == UINT32_MAX || weir__heap_reserve(&expiry->heap, expiry->leases + 1))
         return WEIR_ENOMEM;
     if (expiry->leases < expiry->over_capacity)
         return WEIR_OK;
@@ -228,7 +228,7 @@ static bool expiry_collect(weir_registry *registry, uint64_t lease_ns)
         }
         weir__heap_remove(&expiry->heap, &item->due);
         expiry->over[expiry->over_count] = item;
-        item->over = ++expiry->over_count;
+        item->over = (uint32_t)++expiry->over_count;
     }
     return true;
 }

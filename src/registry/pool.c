@@ -5,17 +5,18 @@
 #include <string.h>
 
 /*
- * Items lie close together, a few to a page: a heartbeat touches one at random, and with a hundred
- * thousand of them strewn among all else it would wait for the page tables, too.
+ * Items lie close together, many to a page: a heartbeat touches one at random, and with a hundred
+ * thousand of them strewn among all else it would wait for the page tables, too. For the same
+ * reason each begins a cache line.
  */
 
-#define POOL_GRAIN     16
+#define POOL_GRAIN     WEIR__CACHE_LINE
 #define POOL_MIN_CHUNK 4096
 #define POOL_MAX_CHUNK ((size_t)1 << 20)
 
 struct weir__reg_chunk {
     weir__reg_chunk *next;
-    size_t size; /* With this; a multiple of the grain, as this is. */
+    size_t size; /* With this. */
 };
 
 static size_t pool_grains(size_t size)
@@ -34,7 +35,7 @@ static void pool_put(weir__reg_pool *pool, void *memory, size_t grains)
 static bool pool_grow(weir_registry *registry)
 {
     weir__reg_pool *const pool = &registry->pool;
-    size_t size = pool->total / 4 / POOL_GRAIN * POOL_GRAIN;
+    size_t size = pool->total / 4;
     size = size < POOL_MIN_CHUNK ? POOL_MIN_CHUNK : size > POOL_MAX_CHUNK ? POOL_MAX_CHUNK : size;
     weir__reg_chunk *const chunk = weir__alloc(&registry->env, size);
     if (chunk == NULL)
@@ -43,8 +44,10 @@ static bool pool_grow(weir_registry *registry)
         pool_put(pool, pool->at, pool->left / POOL_GRAIN);
     *chunk = (weir__reg_chunk){pool->chunks, size};
     pool->chunks = chunk;
-    pool->at = (char *)(chunk + 1);
-    pool->left = size - sizeof *chunk;
+    size_t const odd = (size_t)((uintptr_t)(chunk + 1) % POOL_GRAIN);
+    size_t const begin = sizeof *chunk + (odd > 0 ? POOL_GRAIN - odd : 0);
+    pool->at = (char *)chunk + begin;
+    pool->left = size - begin;
     pool->total += size;
     registry->bytes += size;
     return true;

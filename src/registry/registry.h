@@ -44,10 +44,14 @@ typedef struct weir__reg_record {
 
 typedef struct weir__reg_node {
     weir__reg_waste waste;
-    uint64_t hash;
-    const char *key;
-    size_t key_size;
+    uint16_t key_size;
+    uint16_t key_at; /* From here on. */
 } weir__reg_node;
+
+static inline const char *weir__reg_node_key(const weir__reg_node *node)
+{
+    return (const char *)node + node->key_at;
+}
 
 typedef struct weir__reg_slot {
     _Atomic uint64_t hash;
@@ -88,16 +92,17 @@ typedef enum weir__reg_lease {
 
 typedef struct weir__reg_service weir__reg_service;
 
-/* From its node on is what a heartbeat looks at. */
+/* What a heartbeat looks at is in one cache line, unless the key is long: the second, which begins
+ * within the node, behind its waste. */
 typedef struct weir__reg_item {
     weir__reg_service *service;
     weir__reg_record *record;
     weir__heap_node due;      /* On the lease clock; lazily: it may have been renewed since. */
-    size_t over;              /* 1-based place among those that are over; 0 = not there. */
     weir__reg_node node;      /* Its key is "<service>/<id>". */
     _Atomic uint64_t beat_ns; /* On the lease clock. Any thread raises it. */
     _Atomic uint32_t lease;   /* A weir__reg_lease; the writer's to set. */
     uint32_t list;            /* Of which list it was a part last. */
+    uint32_t over;            /* 1-based place among those that are over; 0 = not there. */
     char key[];
 } weir__reg_item;
 
@@ -107,7 +112,7 @@ static inline weir__reg_item *weir__reg_item_of(void *node)
                         : NULL;
 }
 
-/* Where items lie. It does not shrink before its end. */
+/* Where items lie, in whole cache lines. It does not shrink before its end. */
 typedef struct weir__reg_chunk weir__reg_chunk;
 
 typedef struct weir__reg_hole {
@@ -118,8 +123,8 @@ typedef struct weir__reg_pool {
     weir__reg_chunk *chunks;
     char *at; /* Of the newest chunk, what was never used. */
     size_t left, total;
-    void
-        *free[(sizeof(weir__reg_item) + WEIR__REG_MAX_KEY + 1) / 16 + 2]; /* By size in 16 bytes. */
+    void *free[(sizeof(weir__reg_item) + WEIR__REG_MAX_KEY + 1) / WEIR__CACHE_LINE + 2]; /* By size
+                                                                                   in lines. */
 } weir__reg_pool;
 
 typedef struct weir__reg_entry {

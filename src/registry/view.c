@@ -205,8 +205,8 @@ static weir__reg_service *view_service(weir_registry *registry, const char *name
     if (service == NULL)
         return NULL;
     memcpy(service->name, name, size + 1);
-    service->node.key = service->name;
-    service->node.key_size = size;
+    service->node.key_at = offsetof(weir__reg_service, name);
+    service->node.key_size = (uint16_t)size;
     if (weir__reg_enter(registry, &registry->services, &service->node)) {
         weir__reg_free(registry, service);
         return NULL;
@@ -242,8 +242,8 @@ static weir__reg_item *view_item(weir_registry *registry, weir__reg_service *ser
     item->node.waste.before = offsetof(weir__reg_item, node);
     item->node.waste.pooled = true;
     memcpy(item->key, name->key, name->key_size + 1);
-    item->node.key = item->key;
-    item->node.key_size = name->key_size;
+    item->node.key_at = offsetof(weir__reg_item, key) - offsetof(weir__reg_item, node);
+    item->node.key_size = (uint16_t)name->key_size;
     item->service = service;
     if (weir__reg_enter(registry, &registry->items, &item->node) == WEIR_OK)
         return item;
