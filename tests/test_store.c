@@ -93,7 +93,7 @@ static void a_limit_cuts_and_the_total_is_told(void **state)
     put("a", "1");
     put("b", "2");
     put("c", "3");
-    weir_kv_range const range = {.keys = all(), .limit = 2, .keys_only = true};
+    weir_kv_range range = {.keys = all(), .limit = 2, .keys_only = true};
     assert_int_equal(weir_store_read(f.store, &range, append_visited, f.text, &total, NULL),
                      WEIR_OK);
     assert_string_equal(f.text, "a= b= ");
@@ -101,7 +101,11 @@ static void a_limit_cuts_and_the_total_is_told(void **state)
     assert_int_equal(f.kv.range(f.kv.self, &range, on_result, &f), WEIR_OK);
     assert_string_equal(f.text, "a= b= ");
     assert_int_equal(f.total, 3);
-    assert_int_equal(f.revision, 4);
+    put("d", "4");
+    range.uncounted = true;
+    assert_int_equal(f.kv.range(f.kv.self, &range, on_result, &f), WEIR_OK);
+    assert_int_equal(f.total, 3); /* One more than the limit; beyond, it does not look. */
+    assert_int_equal(f.revision, 5);
     assert_true(f.succeeded);
 }
 

@@ -51,6 +51,7 @@ typedef struct weir_kv_range {
     uint64_t revision; /**< As of then; 0 = now. */
     uint64_t limit;    /**< Pairs at most; 0 = all. */
     bool keys_only;    /**< Values come empty. */
+    bool uncounted;    /**< The total need not be known: of use with a limit, in a large space. */
 } weir_kv_range;
 
 /** What a comparison looks at. Of a key that is not there, all numbers are 0. */
@@ -106,7 +107,8 @@ typedef struct weir_kv_txn {
 typedef struct weir_kv_op_result {
     const weir_kv_pair *pairs; /**< RANGE: what was found. PUT, DELETE: what was there before. */
     size_t count;              /**< Of pairs. */
-    uint64_t total;            /**< RANGE: how many keys there are, whatever the limit. */
+    uint64_t total; /**< RANGE: how many keys there are, whatever the limit; if it is uncounted,
+                         more than `count` just if there are more, and maybe not how many. */
 } weir_kv_op_result;
 
 /** What a transaction, or a range, gave. Valid within the callback. */

@@ -135,6 +135,7 @@ typedef bool (*weir_store_visit_fn)(const weir_kv_pair *pair, void *user);
  * a pair.
  *
  * @param visit     may be NULL, to count.
+ * @param range     `uncounted` is not looked at: `total` says what is wanted.
  * @param total     NULL, or set: how many keys there are, whatever the limit.
  * @param revision  NULL, or set: as of when; with WEIR_ECOMPACTED, the oldest that can be read.
  * @return WEIR_OK; WEIR_EINVAL: an empty key, or a revision yet to come; WEIR_ECOMPACTED.

@@ -216,7 +216,8 @@ static void sync_ask(weir__config_listing *listing)
         weir_kv_range const range = {.keys = {.key = {listing->next.data, listing->next.size},
                                               .end = all.end},
                                      .revision = listing->revision,
-                                     .limit = config->options.page};
+                                     .limit = config->options.page,
+                                     .uncounted = true};
         int const code =
             config->kv.range(config->kv.self, &range, weir__config_told, &listing->call);
         if (code != WEIR_OK) {

@@ -214,7 +214,7 @@ static void follow_ask(weir__reg_follower *self)
         return;
     }
     *ticket = (weir__reg_ticket){.env = registry->env, .owner = self};
-    weir_kv_range range = {.keys = follow_keys(self), .limit = FOLLOW_PAGE};
+    weir_kv_range range = {.keys = follow_keys(self), .limit = FOLLOW_PAGE, .uncounted = true};
     if (self->begun)
         range.revision = self->revision;
     if (self->from.size > 0)

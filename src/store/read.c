@@ -24,10 +24,12 @@ int weir__read_pairs(weir_store *store, const weir_kv_range *range, uint64_t new
         const weir__kv_version *const version = weir__kv_version_at(key, revision);
         if (version == NULL)
             continue;
-        if ((range->limit == 0 || *total < range->limit) &&
-            weir__pairs_add(store, key, version, range->keys_only) != WEIR_OK)
+        bool const wanted = range->limit == 0 || *total < range->limit;
+        if (wanted && weir__pairs_add(store, key, version, range->keys_only) != WEIR_OK)
             return WEIR_ENOMEM;
         ++*total;
+        if (!wanted && range->uncounted)
+            return WEIR_OK;
     }
     return WEIR_OK;
 }

@@ -235,6 +235,25 @@ static void a_limit_cuts_but_the_count_is_whole(void **state)
     assert_int_equal(s.total, 3);
 }
 
+static void who_need_not_know_the_count_learns_whether_there_is_more(void **state)
+{
+    (void)state;
+    suite_put("t/a", "1");
+    suite_put("t/b", "2");
+    suite_put("t/c", "3");
+    suite_put("t/d", "4");
+    weir_kv_range range = {.keys = {weir_bytes_of("t/"), weir_bytes_of("t0")}, .uncounted = true};
+    for (range.limit = 2; range.limit <= 5; range.limit++) {
+        unsigned const results = s.results;
+        assert_int_equal(s.kv.range(s.kv.self, &range, suite_on_result, NULL), WEIR_OK);
+        suite_wait(results + 1);
+        if (range.limit < 4)
+            assert_in_range(s.total, range.limit + 1, 4);
+        else
+            assert_int_equal(s.total, 4);
+    }
+}
+
 static void the_past_can_be_read(void **state)
 {
     (void)state;
@@ -470,8 +489,10 @@ static int suite_end(void **state)
 #define SUITE_TESTS                                                                                \
     SUITE_TEST(each_change_makes_the_next_revision), SUITE_TEST(pairs_carry_their_numbers),        \
         SUITE_TEST(ranges_are_ordered_and_half_open),                                              \
-        SUITE_TEST(a_limit_cuts_but_the_count_is_whole), SUITE_TEST(the_past_can_be_read),         \
-        SUITE_TEST(the_future_cannot), SUITE_TEST(create_if_absent_succeeds_once),                 \
+        SUITE_TEST(a_limit_cuts_but_the_count_is_whole),                                           \
+        SUITE_TEST(who_need_not_know_the_count_learns_whether_there_is_more),                      \
+        SUITE_TEST(the_past_can_be_read), SUITE_TEST(the_future_cannot),                           \
+        SUITE_TEST(create_if_absent_succeeds_once),                                                \
         SUITE_TEST(compare_and_set_takes_the_newest_alone),                                        \
         SUITE_TEST(values_and_versions_compare),                                                   \
         SUITE_TEST(a_transaction_is_one_revision_and_sees_itself),                                 \
