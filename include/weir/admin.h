@@ -67,8 +67,8 @@
  * behind the history that is kept; read again, and watch from that document's revision + 1.
  * (/services tells "resync" instead, lists all, and goes on.) After a cut, ask for
  * revision = that of the last line: its changes come again, and none is missed; or for the one
- * after it, where changes come one by one. A client that reads slowly pauses its watch; nothing is
- * queued for it.
+ * after it, where changes come one by one. Cut between "resync" and "synced", ask for none. A
+ * client that reads slowly pauses its watch; nothing is queued for it.
  *
  * Threads:    all on the thread of the server's loop, which is that of the config's and registry's
  *             weir_kv, too.
