@@ -15,8 +15,14 @@ static void the_longest_route_of_whole_segments_wins(void **state)
     assert_int_equal(get("/x/y"), 200);
     assert_int_equal(get("/x/y/z?q=1"), 200);
     assert_int_equal(f.served[1], 2);
+    assert_int_equal(get("/x/y/"), 200);
+    assert_int_equal(get("/x/y?/x"), 200);
+    assert_int_equal(f.served[1], 4);
+    assert_int_equal(get("/x?/x/y"), 200);
+    assert_int_equal(f.served[0], 3);
     assert_int_equal(get("/xy"), 404);
     assert_int_equal(get("/"), 404);
+    assert_int_equal(get("//x"), 404);
     assert_int_equal(update("service all\nroute /\nmember a ${A}\n"), WEIR_OK);
     assert_int_equal(get("/"), 200);
 }

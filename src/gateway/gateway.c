@@ -68,6 +68,7 @@ static int gateway_init(weir_gateway *gateway, const weir_gateway_config *config
         2 * config->globals.max_header; /* A head, and what is kept of a body, fit at once. */
     weir__text_init(&gateway->fixed, &gateway->env);
     weir__text_init(&gateway->dirty, &gateway->env);
+    weir__map_init(&gateway->routes, &gateway->env);
     int result = gateway_fixed(&gateway->fixed, config);
     if (result == WEIR_OK)
         result = weir__checks_create(gateway);

@@ -9,6 +9,7 @@
 #include <weir/health.h>
 #include <weir/store.h>
 
+#include "base/map.h"
 #include "base/rng.h"
 #include "base/text.h"
 #include "gateway/config.h"
@@ -67,6 +68,9 @@ struct weir_gateway {
     uint64_t checks_made;
     weir__service **services; /* Sorted by name. */
     size_t service_count, service_capacity;
+    weir__map routes; /* Services by route. */
+    size_t longest_route;
+    bool routes_due;  /* To be built anew. */
     weir__text fixed; /* The lines before the first service, which cannot change. */
     weir__rng rng;
     weir__answers unrouted;
@@ -110,7 +114,7 @@ void weir__gateway_on_admin(weir_http_exchange *exchange, const weir_http_reques
                             void *user);
 void weir__service_release(weir_gateway *gateway, weir__service *service);
 
-/* The longest route that covers the path, or NULL. */
+/* The service with the longest route that covers the path, or NULL. O(segments). */
 weir__service *weir__gateway_route(const weir_gateway *gateway, weir_http_slice path);
 
 /* The pages of the admin address; weir__text_ok() tells. */

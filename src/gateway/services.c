@@ -8,27 +8,58 @@
 
 /* ---- Routing ---- */
 
-static bool route_covers(const char *route, weir_http_slice path)
-{
-    size_t const size = strlen(route);
-    if (size == 1)
-        return true; /* "/" */
-    if (path.size < size || memcmp(path.data, route, size) != 0)
-        return false;
-    return path.size == size || path.data[size] == '/' || path.data[size] == '?';
-}
-
+/* Looks for the whole path, then for all but its last segment, and so on. */
 weir__service *weir__gateway_route(const weir_gateway *gateway, weir_http_slice path)
 {
-    weir__service *best = NULL;
+    const char *const query = path.size > 0 ? memchr(path.data, '?', path.size) : NULL;
+    size_t size = query != NULL ? (size_t)(query - path.data) : path.size;
+    while (size > 0) {
+        weir__service *const service = size <= gateway->longest_route
+                                           ? weir__map_get(&gateway->routes, path.data, size)
+                                           : NULL;
+        if (service != NULL)
+            return service;
+        do
+            size--;
+        while (size > 0 && path.data[size] != '/');
+    }
+    return weir__map_get(&gateway->routes, "/", 1);
+}
+
+/* Before its route goes: nothing is left that points to it. */
+static void route_remove(weir_gateway *gateway, const weir__service *service)
+{
+    const char *const route = service->extras.route;
+    size_t const size = strlen(route);
+    if (weir__map_get(&gateway->routes, route, size) == service)
+        (void)weir__map_remove(&gateway->routes, route, size);
+}
+
+/* Of two with one route, the first by name has it. WEIR_OK or WEIR_ENOMEM: as it was. */
+static int routes_build(weir_gateway *gateway)
+{
+    weir__map routes;
+    weir__map_init(&routes, &gateway->env);
+    if (weir__map_reserve(&routes, gateway->service_count))
+        return WEIR_ENOMEM;
+    gateway->longest_route = 0;
     for (size_t i = 0; i < gateway->service_count; i++) {
         weir__service *const service = gateway->services[i];
         const char *const route = service->extras.route;
-        if (route_covers(route, path) &&
-            (best == NULL || strlen(route) > strlen(best->extras.route)))
-            best = service;
+        size_t const size = strlen(route);
+        bool const taken = weir__map_get(&routes, route, size) != NULL;
+        if (taken && !service->route_taken)
+            weir__gateway_problem(gateway, weir__service_name(service),
+                                  "its route is that of another, which has the calls");
+        service->route_taken = taken;
+        if (!taken)
+            (void)weir__map_put(&routes, route, size, service); /* Room was reserved. */
+        if (size > gateway->longest_route)
+            gateway->longest_route = size;
     }
-    return best;
+    weir__map_free(&gateway->routes);
+    gateway->routes = routes;
+    return WEIR_OK;
 }
 
 /* ---- What may be written ---- */
@@ -55,10 +86,22 @@ int weir__services_check(const char *directive, weir_bytes value, weir_mesh_erro
 
 static void services_mark(weir_gateway *gateway, const char *name, size_t size)
 {
+    const weir__text *const dirty = &gateway->dirty;
+    if (dirty->size > size && memcmp(dirty->data + dirty->size - size - 1, name, size) == 0 &&
+        (dirty->size == size + 1 || dirty->data[dirty->size - size - 2] == '\0'))
+        return; /* The last to be marked was the same. */
     weir__text_bytes(&gateway->dirty, name, size);
     weir__text_bytes(&gateway->dirty, "", 1);
     if (!weir__text_ok(&gateway->dirty))
         gateway->all_dirty = true;
+}
+
+static void services_mark_all(weir_gateway *gateway)
+{
+    for (size_t i = 0; i < gateway->service_count; i++) {
+        const char *const name = weir__service_name(gateway->services[i]);
+        services_mark(gateway, name, strlen(name));
+    }
 }
 
 static bool services_on_config(const weir_config_event *event, void *user)
@@ -72,7 +115,7 @@ static bool services_on_config(const weir_config_event *event, void *user)
         const char *const name = event->value.name + prefix;
         size_t const size = strcspn(name, "/");
         if (size == 1 && name[0] == '_')
-            gateway->all_dirty = true;
+            services_mark_all(gateway); /* It makes no service. */
         else
             services_mark(gateway, name, size);
     }
@@ -212,6 +255,7 @@ static int services_add(weir_gateway *gateway, size_t place, const char *name,
 static void services_remove(weir_gateway *gateway, size_t place)
 {
     weir__service *const service = gateway->services[place];
+    route_remove(gateway, service);
     gateway->service_count--;
     memmove(gateway->services + place, gateway->services + place + 1,
             (gateway->service_count - place) * sizeof(weir__service *));
@@ -237,10 +281,10 @@ static int services_refresh(weir_gateway *gateway, const char *name)
     }
     if (there) {
         weir__service *const service = gateway->services[place];
+        route_remove(gateway, service);
         weir__extras_free(&service->extras);
         service->extras = extras;
         service->checks_due = true;
-        service->route_taken = false;
         return WEIR_OK;
     }
     result = services_add(gateway, place, name, &extras);
@@ -281,26 +325,23 @@ static bool services_follow(weir_gateway *gateway)
         return true;
     weir__text_clear(&gateway->dirty);
     weir_config_visit(gateway->config, WEIR__GATEWAY_PREFIX, NULL, services_list, gateway);
-    for (size_t i = 0; i < gateway->service_count; i++) {
-        const char *const name = weir__service_name(gateway->services[i]);
-        services_mark(gateway, name, strlen(name));
-    }
+    services_mark_all(gateway);
     gateway->all_dirty = !weir__text_ok(&gateway->dirty);
     return !gateway->all_dirty;
 }
 
-static void services_tell_same_route(weir_gateway *gateway)
+/* Who is told of a problem may write, and so mark others: they come next time. */
+static int services_refresh_dirty(weir_gateway *gateway)
 {
-    for (size_t i = 0; i < gateway->service_count; i++)
-        for (size_t j = 0; j < i; j++) {
-            weir__service *const service = gateway->services[i];
-            if (service->route_taken ||
-                strcmp(service->extras.route, gateway->services[j]->extras.route) != 0)
-                continue;
-            service->route_taken = true;
-            weir__gateway_problem(gateway, weir__service_name(service),
-                                  "its route is that of another, which has the calls");
-        }
+    weir__text dirty = gateway->dirty;
+    int result = WEIR_OK;
+    weir__text_init(&gateway->dirty, &gateway->env);
+    gateway->routes_due = gateway->routes_due || dirty.size > 0;
+    for (size_t at = 0; result == WEIR_OK && at < dirty.size; at += strlen(dirty.data + at) + 1)
+        result = services_refresh(gateway, dirty.data + at);
+    gateway->all_dirty = gateway->all_dirty || result != WEIR_OK;
+    weir__text_free(&dirty);
+    return result;
 }
 
 /* WEIR_OK: all that has changed is in force. */
@@ -308,15 +349,11 @@ static int services_put(weir_gateway *gateway)
 {
     if (!services_follow(gateway))
         return WEIR_ENOMEM;
-    bool const changed = gateway->dirty.size > 0;
-    for (size_t at = 0; at < gateway->dirty.size; at += strlen(gateway->dirty.data + at) + 1)
-        if (services_refresh(gateway, gateway->dirty.data + at)) {
-            gateway->all_dirty = true;
-            return WEIR_ENOMEM;
-        }
-    weir__text_clear(&gateway->dirty);
-    if (changed)
-        services_tell_same_route(gateway);
+    if (services_refresh_dirty(gateway))
+        return WEIR_ENOMEM;
+    if (gateway->routes_due && routes_build(gateway))
+        return WEIR_ENOMEM;
+    gateway->routes_due = false;
     for (size_t i = 0; i < gateway->service_count; i++) {
         weir__service *const service = gateway->services[i];
         int const result = service->checks_due ? weir__checks_set(service, gateway) : WEIR_OK;
@@ -357,5 +394,6 @@ void weir__services_free(weir_gateway *gateway)
         services_remove(gateway, gateway->service_count - 1);
     weir__free(&gateway->env, gateway->services,
                gateway->service_capacity * sizeof(weir__service *));
+    weir__map_free(&gateway->routes);
     weir__text_free(&gateway->dirty);
 }
