@@ -49,9 +49,10 @@
  * of a value; Weir-Revision of a change, too. GET takes If-None-Match, for 304.
  *
  * Answers: 200; 201 a new value; 204 done; 304; 400 malformed, or a validator refuses; 404; 405,
- * with Allow; 409 an older registration than what is in force; 412; 413; 503 not in sync yet, too
- * busy, read-only, or closed; 500 out of memory. Errors are one line of text/plain, which begins
- * with the field that is wrong. Writes are answered once they are as safe as the store makes them.
+ * with Allow; 409 a newer registration is in force, or what is stored there is none; 412; 413; 503
+ * not in sync yet, too busy, read-only, or closed; 500 out of memory. Errors are one line of
+ * text/plain, which begins with the field that is wrong. Writes are answered once they are as safe
+ * as the store makes them.
  *
  * A stream is one JSON object a line (application/x-ndjson). Blank lines keep it alive.
  *
@@ -119,8 +120,8 @@ WEIR_API WEIR_MUST_CHECK int weir_admin_create(weir_admin **out, const weir_admi
 
 /**
  * Cut streams and requests in progress (writes under way may still be done), and free it. Before
- * the config, the registry and the loop; before or after the server, whose drain would wait for
- * streams. NULL is allowed.
+ * the config, the registry and the loop, and not from a callback of theirs; before or after the
+ * server, whose drain would wait for streams. NULL is allowed.
  */
 WEIR_API void weir_admin_destroy(weir_admin *admin);
 
