@@ -1,5 +1,5 @@
-/* Gateway: services that come out of the config center and members out of the registry, beside those
- * of the file; and what is kept in a folder. */
+/* Gateway: services that come out of the config center and members out of the registry, beside
+ * those of the file; and what is kept in a folder. */
 #include "support/gateway_fixture.h"
 #include "support/store_folder.h"
 

@@ -39,8 +39,8 @@ int weir__complain(weir__complaint *complaint, const char *field, const char *fo
 /* Cuts a text into words at blanks, in place, up to one that begins with "#". WEIR_OK or
  * WEIR_EINVAL: there are too many. */
 int weir__directive_split(weir__directive *directive, char *text);
-/* The same, of a name and the value behind it, which is one line; `room` has strlen(name) + size + 2
- * bytes, and holds the words. */
+/* The same, of a name and the value behind it, which is one line; `room` has
+ * strlen(name) + size + 2 bytes, and holds the words. */
 int weir__directive_build(weir__directive *directive, const char *name, const void *value,
                           size_t size, char *room);
 /* Whether all there is behind the name is "off". */

@@ -1,5 +1,5 @@
-/* Directives about who serves: balance, spill, panic, zone, aperture, slow_start, recovery, reports,
- * endpoint. */
+/* Directives about who serves: balance, spill, panic, zone, aperture, slow_start, recovery,
+ * reports, endpoint. */
 #include "mesh/policy.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Records whose sums hold, byte by byte as the head of codec.c lays them out: what they do, and what
- * of them is damage. */
+/* Records whose sums hold, byte by byte as the head of codec.c lays them out: what they do, and
+ * what of them is damage. */
 #include "support/fake_env.h"
 
 #include "store/store.h"

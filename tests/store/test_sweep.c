@@ -1,4 +1,4 @@
-/* What nobody can read any more is freed in slices, however much of it a slow reader has held up. */
+/* What nobody can read any more is freed in slices, however much a slow reader has held up. */
 #include "support/fake_env.h"
 
 #include <weir/store.h>
