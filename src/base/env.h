@@ -9,14 +9,16 @@
 #define WEIR__NS_PER_S  UINT64_C(1000000000)
 
 #if defined(__GNUC__)
-#define WEIR__LIKELY(x)   __builtin_expect(!!(x), 1)
-#define WEIR__UNLIKELY(x) __builtin_expect(!!(x), 0)
-#define WEIR__PREFETCH(p) __builtin_prefetch(p, 1)  /* To be written soon. */
-#define WEIR__APART       __attribute__((noinline)) /* So that who calls it stays small. */
+#define WEIR__LIKELY(x)        __builtin_expect(!!(x), 1)
+#define WEIR__UNLIKELY(x)      __builtin_expect(!!(x), 0)
+#define WEIR__PREFETCH(p)      __builtin_prefetch(p, 1) /* To be written soon. */
+#define WEIR__PREFETCH_READ(p) __builtin_prefetch(p, 0)
+#define WEIR__APART            __attribute__((noinline)) /* So that who calls it stays small. */
 #else
-#define WEIR__LIKELY(x)   (x)
-#define WEIR__UNLIKELY(x) (x)
-#define WEIR__PREFETCH(p) ((void)(p))
+#define WEIR__LIKELY(x)        (x)
+#define WEIR__UNLIKELY(x)      (x)
+#define WEIR__PREFETCH(p)      ((void)(p))
+#define WEIR__PREFETCH_READ(p) ((void)(p))
 #define WEIR__APART
 #endif
 

@@ -3,9 +3,10 @@
 
 #include <string.h>
 
-#define HISTORY_PAGE  512 /* Places; so that growing never takes long. */
-#define HISTORY_PAGES 8   /* At first. */
-#define HISTORY_WASTE 256 /* So many retirements pay for a look at the readers. */
+#define HISTORY_PAGE  512         /* Places; so that growing never takes long. */
+#define HISTORY_PAGES 8           /* At first. */
+#define HISTORY_AHEAD ((size_t)4) /* That far ahead is fetched what is dropped. */
+#define HISTORY_WASTE 256         /* So many retirements pay for a look at the readers. */
 
 /* What one call does at most, so that no call takes long: more than comes in meanwhile. */
 #define HISTORY_DROPS    256 /* And for each change another two. */
@@ -105,9 +106,20 @@ uint64_t weir__history_find(const weir_store *store, uint64_t revision)
 
 /* ---- Forgetting ---- */
 
+/* Of those that are dropped next, and of what they replaced: they lie anywhere. */
+static void history_fetch(const weir_store *store)
+{
+    const weir__history *const history = &store->history;
+    if (history->count <= 2 * HISTORY_AHEAD)
+        return;
+    WEIR__PREFETCH_READ(weir__history_at(store, history->first + 2 * HISTORY_AHEAD));
+    WEIR__PREFETCH(weir__history_at(store, history->first + HISTORY_AHEAD)->older);
+}
+
 /* What it replaced can be read no more; nor, if it is a deletion and the last word, the key. */
 static void history_drop_first(weir_store *store)
 {
+    history_fetch(store);
     weir__kv_version *const version = weir__history_at(store, store->history.first);
     weir__kv_key *const key = version->link.key;
     if ((store->history.first + 1) % HISTORY_PAGE == 0)

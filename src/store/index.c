@@ -55,21 +55,29 @@ static bool index_outside(const weir__index_node *node, weir_bytes key, uint32_t
     return true;
 }
 
-/* The first place whose key is not below `key`; *equal: it is that key. */
-static uint32_t index_place(const weir__index_node *node, weir_bytes key, bool *equal)
+/* How many heads, from `low` on, are below `head`, and `low`; no branch is to be foretold. */
+static uint32_t index_heads_below(const weir__index_node *node, uint32_t low, uint64_t head)
 {
-    uint32_t low = index_first(node), high = node->count, outside;
-    *equal = false;
-    if (low == high)
-        return low;
-    if (index_outside(node, key, &outside))
-        return outside;
+    uint32_t left = node->count - low;
+    while (left > 0) {
+        uint32_t const half = (left + 1) / 2;
+        low += node->heads[low + half - 1] < head ? half : 0;
+        left -= half;
+    }
+    return low;
+}
+
+/* As index_place(), of a key that begins as all do. Of another, *equal is false. */
+static uint32_t index_search(const weir__index_node *node, weir_bytes key, bool *equal)
+{
     uint64_t const head = index_head(key, node->prefix);
+    uint32_t low = index_heads_below(node, index_first(node), head), high = low;
+    while (high < node->count && node->heads[high] == head)
+        high++;
+    *equal = false;
     while (low < high) {
         uint32_t const middle = low + (high - low) / 2;
-        int order = (node->heads[middle] > head) - (node->heads[middle] < head);
-        if (order == 0)
-            order = weir__bytes_compare(weir__kv_key_bytes(node->keys[middle]), key);
+        int const order = weir__bytes_compare(weir__kv_key_bytes(node->keys[middle]), key);
         if (order == 0) {
             *equal = true;
             return middle;
@@ -82,6 +90,16 @@ static uint32_t index_place(const weir__index_node *node, weir_bytes key, bool *
     return low;
 }
 
+/* The first place whose key is not below `key`; *equal: it is that key. */
+static uint32_t index_place(const weir__index_node *node, weir_bytes key, bool *equal)
+{
+    uint32_t outside;
+    *equal = false;
+    if (index_first(node) == node->count)
+        return node->count;
+    return index_outside(node, key, &outside) ? outside : index_search(node, key, equal);
+}
+
 static uint32_t index_child(const weir__index_node *node, weir_bytes key)
 {
     bool equal;
@@ -89,11 +107,22 @@ static uint32_t index_child(const weir__index_node *node, weir_bytes key)
     return equal ? place : place - 1;
 }
 
+/* Of many nodes, most are in no cache: what a search looks at is fetched at once. */
+static void index_fetch(const weir__index_node *node, bool leaf)
+{
+    size_t const size = leaf ? sizeof *node : offsetof(weir__index_node, keys);
+    for (size_t at = 0; at < size; at += WEIR__CACHE_LINE)
+        WEIR__PREFETCH_READ((const char *)node + at);
+}
+
 static const weir__index_node *index_leaf(const weir__index *index, weir_bytes key)
 {
     const weir__index_node *node = atomic_load_explicit(&index->root, memory_order_acquire);
-    while (node != NULL && node->level > 0)
+    while (node != NULL && node->level > 0) {
+        bool const leaf = node->level == 1;
         node = atomic_load_explicit(&node->children[index_child(node, key)], memory_order_acquire);
+        index_fetch(node, leaf);
+    }
     return node;
 }
 
@@ -101,7 +130,8 @@ weir__kv_key *weir__index_find(const weir__index *index, weir_bytes key)
 {
     const weir__index_node *const leaf = index_leaf(index, key);
     bool equal = false;
-    uint32_t const place = leaf == NULL ? 0 : index_place(leaf, key, &equal);
+    /* One that begins differently need not be told from the others first: it is not in. */
+    uint32_t const place = leaf == NULL ? 0 : index_search(leaf, key, &equal);
     return equal ? leaf->keys[place] : NULL;
 }
 

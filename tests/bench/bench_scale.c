@@ -31,14 +31,15 @@ static uint64_t ahead_ns(void *user)
 /* Bytes of this process in memory. */
 static double resident(void)
 {
-    unsigned long pages = 0, in_memory = 0;
+    char line[128] = "";
     FILE *const file = fopen("/proc/self/statm", "r");
     if (file == NULL)
         return 0;
-    if (fscanf(file, "%lu %lu", &pages, &in_memory) != 2)
-        in_memory = 0;
+    if (fgets(line, sizeof line, file) == NULL)
+        line[0] = 0;
     (void)fclose(file);
-    return (double)in_memory * (double)sysconf(_SC_PAGESIZE);
+    const char *const second = strchr(line, ' ');
+    return second != NULL ? strtod(second, NULL) * (double)sysconf(_SC_PAGESIZE) : 0;
 }
 
 static double store_bytes(const site *made)
@@ -161,7 +162,8 @@ static void lookup(void *ctx, unsigned thread, uint64_t iterations)
     const site *const made = ctx;
     for (uint64_t i = 0; i < iterations; i++) {
         weir_registry_view view;
-        weir_registry_begin(made->registry, asked_services[(i + thread * 997) % ASKED], &view);
+        weir_registry_begin(made->registry, asked_services[(i + thread * UINT64_C(997)) % ASKED],
+                            &view);
         bench_use((uint64_t)(uintptr_t)view.available + view.available_count);
         weir_registry_end(&view);
     }
@@ -172,8 +174,8 @@ static void get(void *ctx, unsigned thread, uint64_t iterations)
     const site *const made = ctx;
     char value[32];
     for (uint64_t i = 0; i < iterations; i++)
-        if (weir_config_get(made->config, asked_names[(i + thread * 997) % ASKED], NULL, value,
-                            sizeof value, NULL) != WEIR_OK)
+        if (weir_config_get(made->config, asked_names[(i + thread * UINT64_C(997)) % ASKED], NULL,
+                            value, sizeof value, NULL) != WEIR_OK)
             abort();
 }
 
