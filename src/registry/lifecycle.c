@@ -120,6 +120,8 @@ static void registry_init(weir_registry *registry, const weir_env *env,
     registry->promised_ns = registry->retry_ns = WEIR_NEVER;
     registry->services.seed = (weir__hash_key){weir__random(env), weir__random(env)};
     registry->items.seed = (weir__hash_key){weir__random(env), weir__random(env)};
+    registry->services.pool = registry->items.pool = &registry->pool;
+    registry->items.node_at = offsetof(weir__reg_item, node);
     weir__heap_init(&registry->expiry.heap, &registry->env);
     registry->expiry.preserve_ns = registry->expiry.pass_ns = WEIR_NEVER;
     registry->expiry.promised_ns = WEIR_NEVER;

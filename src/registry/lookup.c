@@ -86,7 +86,8 @@ bool weir_registry_visit_services(weir_registry *registry,
     weir__reg_table *const table =
         atomic_load_explicit(&registry->services.table, memory_order_acquire);
     weir__reg_service *service;
-    for (size_t i = 0; table != NULL && (service = weir__reg_next(table, &i)) != NULL;) {
+    for (size_t i = 0;
+         table != NULL && (service = weir__reg_next(&registry->services, table, &i)) != NULL;) {
         const weir__reg_set *const set = atomic_load_explicit(&service->set, memory_order_acquire);
         if (set == NULL)
             continue;

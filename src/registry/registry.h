@@ -40,12 +40,53 @@ typedef struct weir__reg_record {
     weir_instance instance;
 } weir__reg_record;
 
+/* ---- The pool: where nodes lie, in whole cache lines. It does not shrink before its end. ---- */
+
+/* A place: the number of a chunk, from 1 on, and of a line in it. */
+#define WEIR__REG_LINE_BITS  14
+#define WEIR__REG_PLACE_BITS 26
+
+typedef struct weir__reg_chunk weir__reg_chunk;
+
+/* By number. */
+typedef struct weir__reg_chunks {
+    weir__reg_waste waste;
+    size_t capacity;
+    char *lines[];
+} weir__reg_chunks;
+
+typedef struct weir__reg_hole {
+    struct weir__reg_hole *next;
+    uint32_t place;
+} weir__reg_hole;
+
+#define WEIR__REG_POOL_LINES 12 /* Of the largest piece. */
+
+typedef struct weir__reg_pool {
+    _Atomic(weir__reg_chunks *) chunks; /* NULL at first. */
+    weir__reg_chunk *newest;
+    uint32_t count, place; /* Of chunks; of `at`. */
+    char *at;              /* Of the newest chunk, what was never used. */
+    size_t left, total;
+    weir__reg_hole *free[WEIR__REG_POOL_LINES + 1]; /* By size in lines. */
+} weir__reg_pool;
+
+/* Readers: of a place that they have found. */
+static inline void *weir__reg_pool_at(weir__reg_pool *pool, uint32_t place)
+{
+    const weir__reg_chunks *const chunks =
+        atomic_load_explicit(&pool->chunks, memory_order_acquire);
+    size_t const line = place & ((UINT32_C(1) << WEIR__REG_LINE_BITS) - 1);
+    return chunks->lines[place >> WEIR__REG_LINE_BITS] + line * WEIR__CACHE_LINE;
+}
+
 /* ---- Directories: found by readers without a lock ---- */
 
 typedef struct weir__reg_node {
     weir__reg_waste waste;
     uint16_t key_size;
     uint16_t key_at; /* From here on. */
+    uint32_t place;  /* In the pool, of the piece that this is in. */
 } weir__reg_node;
 
 static inline const char *weir__reg_node_key(const weir__reg_node *node)
@@ -53,19 +94,18 @@ static inline const char *weir__reg_node_key(const weir__reg_node *node)
     return (const char *)node + node->key_at;
 }
 
-typedef struct weir__reg_slot {
-    _Atomic uint64_t hash;
-    _Atomic(weir__reg_node *) node; /* NULL: never used; or weir__reg_gone. */
-} weir__reg_slot;
-
+/* Small, so that a cache holds it: a slot is a place, below some bits of the hash. */
 typedef struct weir__reg_table {
     weir__reg_waste waste;
     size_t mask;
-    weir__reg_slot slots[];
+    uint32_t *hashes;         /* Of each slot; the writer's. Behind the slots. */
+    _Atomic uint32_t slots[]; /* 0: never used; without a place: what was here is gone. */
 } weir__reg_table;
 
 typedef struct weir__reg_directory {
     weir__hash_key seed;
+    weir__reg_pool *pool;             /* That nodes lie in... */
+    size_t node_at;                   /* ...from so far in their piece on. */
     _Atomic(weir__reg_table *) table; /* NULL at first. */
     size_t used;                      /* Slots, with those of nodes that are gone. */
     size_t count;
@@ -111,21 +151,6 @@ static inline weir__reg_item *weir__reg_item_of(void *node)
     return node != NULL ? (weir__reg_item *)(void *)((char *)node - offsetof(weir__reg_item, node))
                         : NULL;
 }
-
-/* Where items lie, in whole cache lines. It does not shrink before its end. */
-typedef struct weir__reg_chunk weir__reg_chunk;
-
-typedef struct weir__reg_hole {
-    struct weir__reg_hole *next;
-} weir__reg_hole;
-
-typedef struct weir__reg_pool {
-    weir__reg_chunk *chunks;
-    char *at; /* Of the newest chunk, what was never used. */
-    size_t left, total;
-    void *free[(sizeof(weir__reg_item) + WEIR__REG_MAX_KEY + 1) / WEIR__CACHE_LINE + 2]; /* By size
-                                                                                   in lines. */
-} weir__reg_pool;
 
 typedef struct weir__reg_entry {
     const weir_instance *instance; /* NULL: it is gone since the last set. */
@@ -400,8 +425,8 @@ void *weir__reg_find_hashed(weir__reg_directory *directory, uint64_t hash, const
                             size_t size);
 int weir__reg_enter(weir_registry *registry, weir__reg_directory *directory, weir__reg_node *node);
 void weir__reg_remove(weir__reg_directory *directory, weir__reg_node *node);
-/* Visits all: for (size_t i = 0; (node = weir__reg_next(table, &i)) != NULL;). */
-void *weir__reg_next(weir__reg_table *table, size_t *cursor);
+/* Visits all: for (size_t i = 0; (node = weir__reg_next(directory, table, &i)) != NULL;). */
+void *weir__reg_next(const weir__reg_directory *directory, weir__reg_table *table, size_t *cursor);
 void *weir__reg_alloc(weir_registry *registry, size_t size); /* Later it is waste. */
 void weir__reg_free(weir_registry *registry, void *memory);  /* At once: nobody has seen it. */
 void weir__reg_waste_add(weir_registry *registry, void *waste);
@@ -409,9 +434,9 @@ void weir__reg_release(weir_registry *registry, weir__reg_record *record);
 void weir__reg_sweep(weir_registry *registry); /* Nothing in force shows what is pending. */
 void weir__reg_waste_free(weir_registry *registry);
 
-/* pool.c: sizes are those of items. */
-void *weir__reg_pool_take(weir_registry *registry, size_t size); /* Zeroed; NULL: no memory. */
-void weir__reg_pool_give(weir_registry *registry, void *memory, size_t size);
+/* pool.c: pieces have a node in them, which says where they lie. */
+void *weir__reg_pool_take(weir_registry *registry, size_t size, uint32_t *place); /* Zeroed. */
+void weir__reg_pool_give(weir_registry *registry, void *memory, size_t size, uint32_t place);
 void weir__reg_pool_free(weir_registry *registry);
 
 /* view.c */

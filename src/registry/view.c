@@ -201,9 +201,14 @@ static weir__reg_service *view_service(weir_registry *registry, const char *name
     weir__reg_service *service = weir__reg_find(&registry->services, name, size);
     if (service != NULL)
         return service;
-    service = weir__reg_alloc(registry, sizeof *service + size + 1);
+    size_t const whole = sizeof *service + size + 1;
+    uint32_t place;
+    service = weir__reg_pool_take(registry, whole, &place);
     if (service == NULL)
         return NULL;
+    service->node.waste.size = (uint32_t)whole;
+    service->node.waste.pooled = true;
+    service->node.place = place;
     memcpy(service->name, name, size + 1);
     service->node.key_at = offsetof(weir__reg_service, name);
     service->node.key_size = (uint16_t)size;
@@ -235,9 +240,11 @@ static weir__reg_item *view_item(weir_registry *registry, weir__reg_service *ser
                                  const weir__reg_name *name)
 {
     size_t const size = sizeof(weir__reg_item) + name->key_size + 1;
-    weir__reg_item *const item = weir__reg_pool_take(registry, size);
+    uint32_t place;
+    weir__reg_item *const item = weir__reg_pool_take(registry, size, &place);
     if (item == NULL)
         return NULL;
+    item->node.place = place;
     item->node.waste.size = (uint32_t)size;
     item->node.waste.before = offsetof(weir__reg_item, node);
     item->node.waste.pooled = true;
@@ -357,8 +364,8 @@ static bool view_listed(weir__reg_follower *self)
     weir__reg_table *const table =
         atomic_load_explicit(&registry->items.table, memory_order_relaxed);
     weir__reg_item *item;
-    for (size_t i = 0;
-         table != NULL && (item = weir__reg_item_of(weir__reg_next(table, &i))) != NULL;)
+    for (size_t i = 0; table != NULL && (item = weir__reg_item_of(
+                                             weir__reg_next(&registry->items, table, &i))) != NULL;)
         if (item->list != registry->list)
             view_remove(registry, item, self->revision); /* It went while we did not look. */
     registry->revision = self->revision;
@@ -409,11 +416,12 @@ void weir__reg_view_free(weir_registry *registry)
     weir__reg_table *const services =
         atomic_load_explicit(&registry->services.table, memory_order_relaxed);
     weir__reg_item *item;
-    for (size_t i = 0;
-         items != NULL && (item = weir__reg_item_of(weir__reg_next(items, &i))) != NULL;)
+    for (size_t i = 0; items != NULL && (item = weir__reg_item_of(
+                                             weir__reg_next(&registry->items, items, &i))) != NULL;)
         view_remove(registry, item, 0);
     weir__reg_service *service;
-    for (size_t i = 0; services != NULL && (service = weir__reg_next(services, &i)) != NULL;)
+    for (size_t i = 0;
+         services != NULL && (service = weir__reg_next(&registry->services, services, &i)) != NULL;)
         view_drop_service(registry, service);
     if (items != NULL)
         weir__reg_waste_add(registry, items);

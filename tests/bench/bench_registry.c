@@ -126,29 +126,32 @@ static double cpu_now_ns(void)
     return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
 }
 
+/* Runs the task; what took longest so far. Returns when it wants to run next. */
+static uint64_t run_timed(weir_registry *registry, double *longest_ns)
+{
+    weir_task const task = weir_registry_task(registry);
+    double const begin_ns = cpu_now_ns();
+    uint64_t const next_ns = task.run(task.self, ahead_ns(NULL));
+    double const took_ns = cpu_now_ns() - begin_ns;
+    *longest_ns = took_ns > *longest_ns ? took_ns : *longest_ns;
+    return next_ns;
+}
+
 /* All leases run out: the longest run of the task, in which nothing else has a turn. */
 static double expire_all(fleet *made)
 {
-    weir_task const task = weir_registry_task(made->registry);
-    weir_registry_stats stats;
-    for (;;) { /* A task on time: from one due time to the next. */
-        uint64_t const next_ns = task.run(task.self, ahead_ns(NULL));
-        uint64_t const now_ns = ahead_ns(NULL);
+    double longest_ns = 0;
+    weir_registry_stats stats = {.instances = made->instances};
+    while (stats.instances == made->instances) { /* A task on time, until the first is over. */
+        uint64_t const next_ns = run_timed(made->registry, &longest_ns), now_ns = ahead_ns(NULL);
         weir_registry_get_stats(made->registry, &stats);
-        if (stats.expired_now > 0 || next_ns == WEIR_NEVER)
-            break;
         skipped_ns += next_ns > now_ns ? next_ns - now_ns : 0;
     }
-    double longest_ns = 0;
-    for (size_t left = made->instances; left > 0;) {
-        double const run_ns = cpu_now_ns();
-        (void)task.run(task.self, ahead_ns(NULL));
-        double const took_ns = cpu_now_ns() - run_ns;
-        longest_ns = took_ns > longest_ns ? took_ns : longest_ns;
+    skipped_ns += 900000000; /* Not so late that it would grant them more time: all are over. */
+    while (stats.instances > 0) {
+        (void)run_timed(made->registry, &longest_ns);
         weir_registry_get_stats(made->registry, &stats);
-        left = stats.instances;
-        if (stats.expired_now == 0 && left > 0)
-            skipped_ns += 1000000;
+        skipped_ns += stats.expired_now == 0 ? 1000000 : 0;
     }
     return longest_ns;
 }
