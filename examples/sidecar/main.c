@@ -162,6 +162,9 @@ static bool watch_signals(sidecar *s)
     for (int i = 0; i < 2; i++)
         if (fcntl(signal_pipe[i], F_SETFL, O_NONBLOCK) != 0)
             return false;
+    struct sigaction const ignore = {.sa_handler = SIG_IGN};
+    if (sigaction(SIGXFSZ, &ignore, NULL) != 0) /* A file too large is an error, and no end. */
+        return false;
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         if (sigaction(numbers[i], &action, NULL) != 0)

@@ -213,6 +213,43 @@ static void what_was_acknowledged_outlives_a_sigkill(void **state)
     assert_int_equal(sidecar_end(&f.sidecar), 0);
 }
 
+/* As a full disk would: what was acknowledged is there, nothing more is, and calls go on. */
+static void a_file_that_cannot_grow_stops_writes_and_nothing_else(void **state)
+{
+    (void)state;
+    char text[256], path[64];
+    unsigned good = 0;
+    (void)snprintf(text, sizeof text,
+                   "token " TOKEN "\ndata %s\nservice s\nroute /s\nmember a 127.0.0.1:%u\n",
+                   store_folder_make(), f.upstream.port);
+    write_config(text);
+    f.sidecar.room = 8192;
+    sidecar_start(&f.sidecar, f.file);
+    for (; good < 100; good++) {
+        (void)snprintf(path, sizeof path, "/config/counts/%u", good);
+        if (admin("PUT", path, "a value that takes its room in the log, and more so by its key") !=
+            201)
+            break;
+    }
+    assert_in_range(good, 1, 99);
+    assert_int_equal(reply.status, 503);
+    assert_int_equal(admin("PUT", "/config/another", ""), 503);
+    assert_string_equal(reply.body, "config: read-only after a failed write\n");
+    assert_int_equal(enter("/services/s/one"), 503);
+    assert_int_equal(admin("GET", "/status", ""), 200);
+    assert_non_null(strstr(reply.body, "\"store\":\"read-only\""));
+    assert_int_equal(get("/s"), 200);
+    assert_int_equal(sidecar_end(&f.sidecar), 0);
+    f.sidecar.room = 0;
+    sidecar_start(&f.sidecar, f.file);
+    for (unsigned i = 0; i <= good; i++) {
+        (void)snprintf(path, sizeof path, "/config/counts/%u", i);
+        assert_int_equal(admin("GET", path, ""), i < good ? 200 : 404);
+    }
+    assert_int_equal(admin("PUT", path, "now"), 201);
+    assert_int_equal(sidecar_end(&f.sidecar), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -223,6 +260,7 @@ int main(void)
         TEST(a_whole_service_is_made_over_http),
         TEST(changes_are_streamed_to_who_watches),
         TEST(what_was_acknowledged_outlives_a_sigkill),
+        TEST(a_file_that_cannot_grow_stops_writes_and_nothing_else),
     };
     if (access(sidecar_path(), X_OK) != 0) {
         printf("SKIPPED: %s is not built\n", sidecar_path());

@@ -4,6 +4,8 @@
 
 #include "support/peer.h"
 
+#include <sys/resource.h>
+
 #if defined(__linux__)
 #include <sys/prctl.h>
 #endif
@@ -11,6 +13,7 @@
 typedef struct sidecar_process {
     pid_t process; /* 0: none. */
     FILE *out;     /* What it prints. */
+    rlim_t room;   /* Bytes of each file that it writes; 0 = any. */
     uint16_t proxy, admin;
 } sidecar_process;
 
@@ -40,6 +43,8 @@ static inline void sidecar_start(sidecar_process *sidecar, const char *file)
         (void)dup2(pipe_ends[1], STDOUT_FILENO);
         (void)dup2(pipe_ends[1], STDERR_FILENO);
         (void)close(pipe_ends[0]);
+        if (sidecar->room > 0)
+            (void)setrlimit(RLIMIT_FSIZE, &(struct rlimit){sidecar->room, sidecar->room});
 #if defined(__linux__)
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* It does not outlive the test. */
 #endif
