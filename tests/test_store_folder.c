@@ -46,6 +46,23 @@ static void every_sync_policy_keeps_everything_over_a_restart(void **state)
     }
 }
 
+static void a_snapshot_holds_more_leases_than_one_slice_writes(void **state)
+{
+    (void)state;
+    weir_store_stats stats;
+    create();
+    for (uint64_t id = 1; id <= 600; id++)
+        assert_int_equal(f.kv.grant(f.kv.self, id, 60000, on_lease, &f), WEIR_OK);
+    put("a", "1");
+    assert_int_equal(weir_store_commit(f.store), WEIR_OK);
+    assert_int_equal(weir_store_snapshot(f.store), WEIR_OK);
+    reopen();
+    weir_store_get_stats(f.store, &stats);
+    assert_int_equal(stats.leases, 600);
+    assert_int_equal(stats.snapshot_revision, stats.revision);
+    assert_string_equal(read_keys(all(), 0), "a=1 ");
+}
+
 static void in_a_group_all_is_told_after_one_sync(void **state)
 {
     (void)state;
@@ -239,6 +256,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(every_sync_policy_keeps_everything_over_a_restart),
+        TEST(a_snapshot_holds_more_leases_than_one_slice_writes),
         TEST(in_a_group_all_is_told_after_one_sync),
         TEST(a_transaction_sees_those_pending_before_it),
         TEST(a_grant_is_told_once_it_is_safe),

@@ -127,6 +127,29 @@ static void puts_alone_free_what_many_deletions_have_left(void **state)
     assert_in_range(worst, 1, MOST);
 }
 
+static void keys_leave_the_index_once_there_is_memory(void **state)
+{
+    (void)state;
+    weir_store_stats stats;
+    for (unsigned i = 0; i < 300; i++)
+        put(key_of(i), "value");
+    assert_int_equal(delete_keys(all()), 300);
+    put("last", "1");
+    assert_int_equal(weir_store_compact(f.store, weir_store_revision(f.store)), WEIR_OK);
+    for (unsigned n = 1; n < 400; n++) { /* Nearly all runs fail to make a node. */
+        f.fake.fail_at = f.fake.calls + 1 + n % 3;
+        (void)run_task();
+        f.fake.fail_at = 0;
+    }
+    for (int i = 0; i < 4; i++) {
+        (void)clean_up();
+        f.fake.now_ns += 1000000000;
+    }
+    weir_store_get_stats(f.store, &stats);
+    assert_int_equal(stats.versions, 1);
+    assert_in_range(f.fake.live, 1, 20);
+}
+
 static void what_a_snapshot_has_held_is_freed_in_many_short_calls(void **state)
 {
     (void)state;
@@ -159,6 +182,7 @@ int main(void)
         COUNTED(compacting_a_long_history_takes_many_short_calls),
         COUNTED(many_keys_deleted_at_once_leave_in_many_short_calls),
         COUNTED(puts_alone_free_what_many_deletions_have_left),
+        COUNTED(keys_leave_the_index_once_there_is_memory),
         COUNTED(what_a_snapshot_has_held_is_freed_in_many_short_calls),
     };
     return cmocka_run_group_tests_name("store_pauses", tests, NULL, NULL);

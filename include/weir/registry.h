@@ -40,8 +40,8 @@
  *             thread. All else, and the task: the thread of the weir_kv; callbacks come on it, and
  *             may call the registry, but for weir_registry_destroy().
  * Blocking:   never, by itself. Lookups and heartbeats take no lock and make no system call.
- * Allocation: never in lookups and heartbeats. An instance costs about 600 bytes
- *             beside its strings, as long as it is there: what the space holds comes on top.
+ * Allocation: never in lookups and heartbeats. An instance costs about 450 bytes
+ *             with short strings, as long as it is there: what the space holds comes on top.
  * Cost:       lookup and heartbeat O(1); a change is O(instances of its service), once for all the
  *             changes that come together; an expiry, O(log leases).
  */

@@ -27,7 +27,7 @@
  *             one thread at a time; callbacks come on that thread and may call the store.
  * Blocking:   reads never, and without a lock; with a folder, commits write and sync, and the task
  *             writes snapshots in slices.
- * Allocation: per put, about 130 bytes beside key and value, while its version is kept.
+ * Allocation: per put, about 140 bytes beside key and value, while its version is kept.
  */
 #ifndef WEIR_STORE_H
 #define WEIR_STORE_H
