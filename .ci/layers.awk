@@ -5,6 +5,7 @@ BEGIN {
     public["http"] = "base address loop"
     public["loop"] = "base address"
     public["caller"] = "base breaker balancer limiter outlier retry"
+    public["propagation"] = "base trace"
     public["mesh"] = "base kv config registry caller breaker balancer limiter outlier retry"
     public["gateway"] = "base address loop http breaker balancer limiter outlier retry caller health probe_http probe_tcp kv store config registry mesh admin"
     public["admin"] = "base kv address loop http config registry"
@@ -18,7 +19,7 @@ function among(word, list) { return index(" " list " ", " " word " ") > 0 }
 # The headers that a room may include: its own, base.h, and what the table says.
 function public_ok(room, header) {
     if (room == "base")
-        return among(header, "base kv")
+        return among(header, "base kv trace")
     if (room == "net")
         return among(header, net)
     return header == "base" || (room != "base" && (header == room || among(header, public[room])))
@@ -37,7 +38,7 @@ function allowed(file, name,    room, header, ours) {
     if (file ~ /^include\//) {
         room = file
         gsub(/^include\/weir\/|[.]h$/, "", room)
-        return ours && (room == "weir" || (room == "base" ? 0 : public_ok(room == "kv" ? "base" : room, header)))
+        return ours && (room == "weir" || (room == "base" ? 0 : public_ok(among(room, "kv trace") ? "base" : room, header)))
     }
     if (file ~ /^src\//) {
         room = substr(file, 5)

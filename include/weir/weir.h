@@ -22,9 +22,11 @@
 #include <weir/outlier.h>
 #include <weir/probe_http.h>
 #include <weir/probe_tcp.h>
+#include <weir/propagation.h>
 #include <weir/registry.h>
 #include <weir/retry.h>
 #include <weir/sim.h>
 #include <weir/store.h>
+#include <weir/trace.h>
 
 #endif

@@ -1,0 +1,37 @@
+/* What the formats share. */
+#ifndef WEIR_SRC_PROPAGATION_PROPAGATION_H
+#define WEIR_SRC_PROPAGATION_PROPAGATION_H
+
+#include <weir/propagation.h>
+
+#include <string.h>
+
+typedef struct weir__field {
+    const char *data;
+    size_t size;
+} weir__field;
+
+/* Whether there is one, and one alone; blanks around it are cut off. */
+bool weir__field_get(const weir_carrier *carrier, const char *name, weir__field *out);
+weir__field weir__field_trim(weir__field field);
+/* Lower-case digits, `count` bytes of them; false: there is another letter. */
+bool weir__hex_read(const char *text, uint8_t *out, size_t count);
+void weir__hex_write(const uint8_t *bytes, size_t count, char *out);
+/* The value of one digit, of either case; above 15: it is none. */
+unsigned weir__hex_digit(char c);
+
+/* Each: WEIR_OK, WEIR_ENOTFOUND or WEIR_EPROTOCOL. */
+int weir__tracecontext_extract(const weir_carrier *carrier, weir_trace_context *out, char *state);
+int weir__b3_extract(const weir_carrier *carrier, weir_trace_context *out);
+int weir__b3multi_extract(const weir_carrier *carrier, weir_trace_context *out);
+int weir__jaeger_extract(const weir_carrier *carrier, weir_trace_context *out);
+/* False: no room. */
+bool weir__tracecontext_inject(const weir_trace_context *context, const weir_carrier *carrier);
+bool weir__b3_inject(const weir_trace_context *context, const weir_carrier *carrier);
+bool weir__b3multi_inject(const weir_trace_context *context, const weir_carrier *carrier);
+bool weir__jaeger_inject(const weir_trace_context *context, const weir_carrier *carrier);
+
+/* The members of all headers, as one tracestate in its room; empty, if one of them is malformed. */
+void weir__tracestate_extract(const weir_carrier *carrier, char *state);
+
+#endif
