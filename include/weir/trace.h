@@ -8,6 +8,8 @@
 
 #include <weir/base.h>
 
+#include <string.h>
+
 WEIR_BEGIN_DECLS
 
 #define WEIR_TRACE_SAMPLED 0x01 /**< It is being recorded. */
@@ -26,12 +28,8 @@ typedef struct weir_trace_context {
 /** Whether it names a span: neither id is all zero. */
 static inline bool weir_trace_context_valid(const weir_trace_context *context)
 {
-    unsigned trace = 0, span = 0;
-    for (int i = 0; i < 16; i++)
-        trace |= context->trace_id[i];
-    for (int i = 0; i < 8; i++)
-        span |= context->span_id[i];
-    return trace != 0 && span != 0;
+    static const uint8_t none[16] = {0};
+    return memcmp(context->trace_id, none, 16) != 0 && memcmp(context->span_id, none, 8) != 0;
 }
 
 WEIR_END_DECLS

@@ -130,14 +130,16 @@ static void state_write(state_list *list, char *out)
 
 void weir__tracestate_extract(const weir_carrier *carrier, char *state)
 {
-    state_list list = {.count = 0};
+    state_list list; /* Not filled with zeros: most have none. */
     weir__field header;
     state[0] = '\0';
+    list.count = 0;
     for (size_t i = 0; carrier->get(carrier->self, "tracestate", i, &header.data, &header.size);
          i++)
         if (!state_read(&list, header))
             return;
-    state_write(&list, state);
+    if (list.count > 0)
+        state_write(&list, state);
 }
 
 static bool state_find(const state_list *list, const char *key, size_t *at)
