@@ -22,7 +22,6 @@
 WEIR_BEGIN_DECLS
 
 #define WEIR_TRACEPARENT_SIZE 56   /**< Of a traceparent, with its NUL. */
-#define WEIR_TRACESTATE_SIZE  513  /**< The most that is carried of a tracestate, with its NUL. */
 #define WEIR_BAGGAGE_SIZE     8193 /**< The same of baggage. */
 
 /** Formats, to be added up. */

@@ -22,6 +22,9 @@ WEIR_BEGIN_DECLS
 #define WEIR_TRACE_SAMPLED 0x01 /**< It is being recorded. */
 #define WEIR_TRACE_RANDOM  0x02 /**< The right 56 bits of the trace id are random. */
 
+/** The most that is carried of a tracestate, with its NUL. */
+#define WEIR_TRACESTATE_SIZE 513
+
 /** A span, as others are told of it; a value. Zero-initialize: none. */
 typedef struct weir_trace_context {
     uint8_t trace_id[16]; /**< All zero: none. */

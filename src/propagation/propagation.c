@@ -6,18 +6,6 @@
 
 /* ---- Fields ---- */
 
-weir__field weir__field_trim(weir__field field)
-{
-    while (field.size > 0 && (field.data[0] == ' ' || field.data[0] == '\t')) {
-        field.data++;
-        field.size--;
-    }
-    while (field.size > 0 &&
-           (field.data[field.size - 1] == ' ' || field.data[field.size - 1] == '\t'))
-        field.size--;
-    return field;
-}
-
 bool weir__field_get(const weir_carrier *carrier, const char *name, weir__field *out)
 {
     weir__field other;

@@ -4,16 +4,12 @@
 
 #include <weir/propagation.h>
 
-#include <string.h>
+#include "base/tracestate.h"
 
-typedef struct weir__field {
-    const char *data;
-    size_t size;
-} weir__field;
+#include <string.h>
 
 /* Whether there is one, and one alone; blanks around it are cut off. */
 bool weir__field_get(const weir_carrier *carrier, const char *name, weir__field *out);
-weir__field weir__field_trim(weir__field field);
 /* Lower-case digits, `count` bytes of them; false: there is another letter. */
 bool weir__hex_read(const char *text, uint8_t *out, size_t count);
 void weir__hex_write(const uint8_t *bytes, size_t count, char *out);
