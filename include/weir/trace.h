@@ -223,7 +223,7 @@ typedef struct weir_sampling_request {
     weir_span_kind kind;
     const weir_attribute *attributes; /**< Those that are known at the start. */
     size_t attribute_count;
-    uint64_t now_ns; /**< Monotonic. */
+    uint64_t now_ns; /**< Monotonic; 0: nobody has read the clock. */
 } weir_sampling_request;
 
 typedef enum weir_sampling_decision {
@@ -234,11 +234,14 @@ typedef enum weir_sampling_decision {
 
 /** As weir_sampling_result.threshold: it is not known how likely this was. */
 #define WEIR_SAMPLING_UNKNOWN UINT64_MAX
+/** The same: the decision is the parent's, and so is what its tracestate says of it. */
+#define WEIR_SAMPLING_INHERIT (UINT64_MAX - 1)
 
 typedef struct weir_sampling_result {
     weir_sampling_decision decision;
     /** Of a sampled one: it is, of traces whose randomness is R, kept where R >= threshold, 0 to
-     * 2^56 - 1, which `ot=th` says; or WEIR_SAMPLING_UNKNOWN, which takes `th` away. */
+     * 2^56 - 1, which `ot=th` says; or WEIR_SAMPLING_UNKNOWN, which takes `th` away; or
+     * WEIR_SAMPLING_INHERIT. */
     uint64_t threshold;
 } weir_sampling_result;
 
