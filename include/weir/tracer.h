@@ -188,7 +188,7 @@ WEIR_API void weir_span_add_link(weir_span *span, const weir_span_link *link);
  */
 WEIR_API void weir_span_set_status(weir_span *span, weir_span_status status, const char *message);
 
-/** Name it anew; copied. */
+/** Name it anew; copied. Without memory it keeps the name it has. */
 WEIR_API void weir_span_set_name(weir_span *span, const char *name);
 
 /** End it, and give it to the exporter if it is sampled. A second end, and what is told after it,

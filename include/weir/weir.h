@@ -28,5 +28,6 @@
 #include <weir/sim.h>
 #include <weir/store.h>
 #include <weir/trace.h>
+#include <weir/tracer.h>
 
 #endif

@@ -103,7 +103,7 @@ static void export_batch(weir_tracer *tracer, uint64_t now_ns)
     const weir_tracer_options *const options = &tracer->options;
     uint32_t count = 0;
     while (count < options->batch_size) {
-        weir__record *const record = weir__queue_pop(&tracer->queue);
+        weir__span_record *const record = weir__queue_pop(&tracer->queue);
         if (record == NULL)
             break;
         tracer->batch_records[count] = record;
@@ -125,7 +125,7 @@ static void export_batch(weir_tracer *tracer, uint64_t now_ns)
     options->exporter.export_spans(options->exporter.self, &batch, tracer->export_deadline_ns,
                                    export_done, tracer);
     for (uint32_t i = count; i > 0; i--)
-        weir__record_give(tracer->batch_records[i - 1]);
+        weir__span_record_give(tracer->batch_records[i - 1]);
 }
 
 /* How far the queue has to go for those who wait. */
@@ -167,11 +167,11 @@ static bool export_flush_over(weir_tracer *tracer, weir__flush *flush, uint64_t 
 static void export_abandon(weir_tracer *tracer)
 {
     uint64_t count = 0;
-    weir__record *record;
+    weir__span_record *record;
     if (atomic_load(&tracer->export_state) == WEIR__EXPORT_ACTIVE)
         export_give_up(tracer, WEIR_SPAN_DROP_SHUT_DOWN);
     while ((record = weir__queue_pop(&tracer->queue)) != NULL) {
-        weir__record_give(record);
+        weir__span_record_give(record);
         count++;
     }
     tracer->settled = atomic_load(&tracer->queue.head);
@@ -249,16 +249,16 @@ uint64_t weir__tracer_run(void *self, uint64_t now_ns)
     return next_ns;
 }
 
-void weir__tracer_enqueue(weir_tracer *tracer, weir__record *record, uint64_t now_ns)
+void weir__tracer_enqueue(weir_tracer *tracer, weir__span_record *record, uint64_t now_ns)
 {
     uint64_t position;
     if (atomic_load_explicit(&tracer->closed, memory_order_relaxed)) {
-        weir__record_give(record);
+        weir__span_record_give(record);
         weir__tracer_drop(tracer, WEIR_SPAN_DROP_SHUT_DOWN, 1, WEIR_OK);
         return;
     }
     if (!weir__queue_push(&tracer->queue, record, &position)) {
-        weir__record_give(record);
+        weir__span_record_give(record);
         weir__tracer_drop(tracer, WEIR_SPAN_DROP_QUEUE_FULL, 1, WEIR_OK);
         export_wake(tracer);
         return;

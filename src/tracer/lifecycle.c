@@ -27,14 +27,15 @@ static int tracer_copy_resource(weir_tracer *tracer, const weir_tracer_options *
     if (tracer->resource == NULL)
         return WEIR_ENOMEM;
     tracer->resource->tracer = tracer;
-    weir__record_begin(tracer->resource);
+    weir_trace_context const none = {0};
+    weir__span_record_begin(tracer->resource, &none);
     to->max_attributes = UINT32_MAX;
-    weir__record_set(tracer->resource, from->resource, from->resource_count);
+    weir__span_record_set(tracer->resource, from->resource, from->resource_count);
     to->max_attributes = from->max_attributes;
     to->resource = tracer->resource->data.attributes;
     to->resource_count = tracer->resource->data.attribute_count;
-    to->scope_name = weir__record_text(tracer->resource, name, strlen(name));
-    to->scope_version = weir__record_text(tracer->resource, version, strlen(version));
+    to->scope_name = weir__span_record_text(tracer->resource, name, strlen(name));
+    to->scope_version = weir__span_record_text(tracer->resource, version, strlen(version));
     return tracer->resource->data.dropped_attributes > 0 || to->scope_name == NULL ||
                    to->scope_version == NULL
                ? WEIR_ENOMEM
@@ -76,7 +77,7 @@ static void tracer_free(weir_tracer *tracer)
     if (tracer->queue.cells != NULL)
         weir__queue_free(&tracer->queue, &env);
     if (tracer->resource != NULL)
-        weir__record_free(tracer->resource);
+        weir__span_record_free(tracer->resource);
     weir__free(&env, tracer->batch, batch_size * sizeof tracer->batch[0]);
     weir__free(&env, tracer->batch_records, batch_size * sizeof tracer->batch_records[0]);
     pthread_mutex_destroy(&tracer->flush_lock);
@@ -168,7 +169,7 @@ void weir_tracer_get_stats(const weir_tracer *tracer, weir_tracer_stats *stats)
     stats->queue_size = self->options.queue_size;
     stats->memory_bytes = atomic_load(&self->memory_bytes);
     for (uint32_t i = 0; i < atomic_load(&self->record_count); i++) {
-        weir__record *const record = atomic_load(&self->records[i]);
+        weir__span_record *const record = atomic_load(&self->records[i]);
         stats->active += record != NULL && atomic_load(&record->generation) % 2 != 0;
     }
 }

@@ -10,14 +10,14 @@
 #define POOL_INDEX(top) ((uint32_t)(top))
 #define POOL_CHANGE     (UINT64_C(1) << 32)
 
-static weir__record *pool_make(weir_tracer *tracer)
+static weir__span_record *pool_make(weir_tracer *tracer)
 {
     uint32_t index = atomic_load(&tracer->record_count);
     do {
         if (index == tracer->options.max_spans)
             return NULL;
     } while (!atomic_compare_exchange_weak(&tracer->record_count, &index, index + 1));
-    weir__record *const record = weir__alloc(&tracer->env, WEIR__RECORD_SIZE);
+    weir__span_record *const record = weir__alloc(&tracer->env, WEIR__RECORD_SIZE);
     if (record == NULL) { /* Its index is lost unless it is the last. */
         uint32_t last = index + 1;
         (void)atomic_compare_exchange_strong(&tracer->record_count, &last, index);
@@ -30,11 +30,11 @@ static weir__record *pool_make(weir_tracer *tracer)
     return record;
 }
 
-weir__record *weir__record_take(weir_tracer *tracer)
+weir__span_record *weir__span_record_take(weir_tracer *tracer)
 {
     uint64_t top = atomic_load_explicit(&tracer->pool, memory_order_acquire);
     while (POOL_INDEX(top) != 0) {
-        weir__record *const record =
+        weir__span_record *const record =
             atomic_load_explicit(&tracer->records[POOL_INDEX(top) - 1], memory_order_relaxed);
         uint32_t const next = atomic_load_explicit(&record->next_free, memory_order_relaxed);
         uint64_t const changed = ((top + POOL_CHANGE) & ~(uint64_t)UINT32_MAX) | next;
@@ -45,17 +45,17 @@ weir__record *weir__record_take(weir_tracer *tracer)
     return pool_make(tracer);
 }
 
-static void pool_free_chunk(weir__record *record, weir__record_chunk *chunk)
+static void pool_free_chunk(weir__span_record *record, weir__span_record_chunk *chunk)
 {
     atomic_fetch_sub(&record->tracer->memory_bytes, chunk->size);
     weir__free(&record->tracer->env, chunk, chunk->size);
 }
 
 /* Keeps one chunk for the next span, if it is of the usual size. */
-static void pool_trim(weir__record *record)
+static void pool_trim(weir__span_record *record)
 {
     while (record->chunks != NULL) {
-        weir__record_chunk *const chunk = record->chunks;
+        weir__span_record_chunk *const chunk = record->chunks;
         record->chunks = chunk->next;
         if (record->spare == NULL && chunk->size <= WEIR__CHUNK_SIZE)
             record->spare = chunk;
@@ -64,7 +64,7 @@ static void pool_trim(weir__record *record)
     }
 }
 
-void weir__record_give(weir__record *record)
+void weir__span_record_give(weir__span_record *record)
 {
     weir_tracer *const tracer = record->tracer;
     if (record->chunks != NULL)
@@ -82,16 +82,16 @@ void weir__pool_reset(weir_tracer *tracer)
 {
     atomic_store(&tracer->pool, 0);
     for (uint32_t i = atomic_load(&tracer->record_count); i > 0; i--) {
-        weir__record *const record = atomic_load(&tracer->records[i - 1]);
+        weir__span_record *const record = atomic_load(&tracer->records[i - 1]);
         if (record == NULL)
             continue;
         uint64_t const generation = atomic_load(&record->generation);
         atomic_store(&record->generation, (generation | 1) + 1);
-        weir__record_give(record);
+        weir__span_record_give(record);
     }
 }
 
-void weir__record_free(weir__record *record)
+void weir__span_record_free(weir__span_record *record)
 {
     weir_tracer *const tracer = record->tracer;
     pool_trim(record);
@@ -103,9 +103,9 @@ void weir__record_free(weir__record *record)
 void weir__pool_free(weir_tracer *tracer)
 {
     for (uint32_t i = 0; i < atomic_load(&tracer->record_count); i++) {
-        weir__record *const record = atomic_load(&tracer->records[i]);
+        weir__span_record *const record = atomic_load(&tracer->records[i]);
         if (record != NULL)
-            weir__record_free(record);
+            weir__span_record_free(record);
     }
     weir__free(&tracer->env, tracer->records,
                tracer->options.max_spans * sizeof tracer->records[0]);

@@ -23,7 +23,7 @@ void weir__queue_reset(weir__queue *queue)
     atomic_store(&queue->head, 0);
 }
 
-bool weir__queue_push(weir__queue *queue, weir__record *record, uint64_t *position)
+bool weir__queue_push(weir__queue *queue, weir__span_record *record, uint64_t *position)
 {
     uint64_t at = atomic_load_explicit(&queue->tail, memory_order_relaxed);
     for (;;) {
@@ -45,13 +45,13 @@ bool weir__queue_push(weir__queue *queue, weir__record *record, uint64_t *positi
 }
 
 /* One thread at a time reads: it has the exporter's role. */
-weir__record *weir__queue_pop(weir__queue *queue)
+weir__span_record *weir__queue_pop(weir__queue *queue)
 {
     uint64_t const at = atomic_load_explicit(&queue->head, memory_order_relaxed);
     weir__queue_cell *const cell = &queue->cells[at & queue->mask];
     if (atomic_load_explicit(&cell->turn, memory_order_acquire) != at + 1)
         return NULL;
-    weir__record *const record = cell->record;
+    weir__span_record *const record = cell->record;
     atomic_store_explicit(&cell->turn, at + queue->mask + 1, memory_order_release);
     atomic_store_explicit(&queue->head, at + 1, memory_order_release);
     return record;

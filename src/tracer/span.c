@@ -66,11 +66,10 @@ static weir_sampling_result span_sample(const weir_span *span, const weir_sampli
     return result;
 }
 
-static void span_fill(weir_span *span, weir__record *record, const weir_trace_context *parent,
+static void span_fill(weir_span *span, weir__span_record *record, const weir_trace_context *parent,
                       const char *name, const weir_span_options *options)
 {
     weir_span_data *const data = &record->data;
-    data->context = span->context;
     data->kind = options->kind;
     if (parent != NULL) {
         memcpy(data->parent_id, parent->span_id, sizeof data->parent_id);
@@ -78,13 +77,13 @@ static void span_fill(weir_span *span, weir__record *record, const weir_trace_co
     }
     if (span->context.state != NULL)
         data->context.state =
-            weir__record_text(record, span->context.state, strlen(span->context.state));
-    const char *const copy = weir__record_text(record, name, strlen(name));
+            weir__span_record_text(record, span->context.state, strlen(span->context.state));
+    const char *const copy = weir__span_record_text(record, name, strlen(name));
     if (copy != NULL)
         data->name = copy;
-    weir__record_set(record, options->attributes, options->attribute_count);
+    weir__span_record_set(record, options->attributes, options->attribute_count);
     for (size_t i = 0; i < options->link_count; i++)
-        weir__record_link(record, &options->links[i]);
+        weir__span_record_link(record, &options->links[i]);
 }
 
 static WEIR__APART void span_record(weir_span *span, weir_tracer *tracer,
@@ -95,12 +94,12 @@ static WEIR__APART void span_record(weir_span *span, weir_tracer *tracer,
     if (tracer->options.exporter.export_spans == NULL ||
         atomic_load_explicit(&tracer->closed, memory_order_relaxed))
         return;
-    weir__record *const record = weir__record_take(tracer);
+    weir__span_record *const record = weir__span_record_take(tracer);
     if (record == NULL) {
         weir__tracer_drop(tracer, WEIR_SPAN_DROP_NO_RECORD, sampled, WEIR_OK);
         return;
     }
-    weir__record_begin(record);
+    weir__span_record_begin(record, &span->context);
     record->exported = sampled;
     record->start_ns = options->start_ns != 0 ? options->start_ns : weir__now_ns(&tracer->env);
     record->wall_offset_ns = atomic_load_explicit(&tracer->wall_offset_ns, memory_order_relaxed);
@@ -120,18 +119,22 @@ static void span_pass_on(weir_span *span, const weir_trace_context *parent)
         span_set_state(span, parent->state);
 }
 
-static void span_new_ids(weir_span *span, weir_tracer *tracer, const weir_trace_context *parent)
+static inline void span_new_ids(weir_span *span, weir_tracer *tracer,
+                                const weir_trace_context *parent)
 {
     weir_trace_context *const context = &span->context;
+    uint64_t const number = weir__tracer_number(tracer);
+    uint64_t const id = weir__mix64(tracer->id_seeds[0] + number);
+    memcpy(context->span_id, &id, sizeof id);
+    context->span_id[0] |= (uint8_t)(id == 0); /* One of 2^64 is, and may not be. */
     if (parent == NULL) {
         context->flags = WEIR_TRACE_RANDOM;
-        weir__tracer_new_ids(tracer, context->span_id, context->trace_id);
+        weir__tracer_new_trace(tracer, number, context->trace_id);
         return;
     }
     memcpy(context->trace_id, parent->trace_id, sizeof parent->trace_id);
     context->flags = parent->flags & WEIR_TRACE_RANDOM;
     context->debug = parent->debug;
-    weir__tracer_new_ids(tracer, context->span_id, NULL);
 }
 
 void weir_span_start(weir_span *span, weir_tracer *tracer, const char *name,
@@ -166,9 +169,9 @@ void weir_span_start(weir_span *span, weir_tracer *tracer, const char *name,
 }
 
 /* The record, while it is this span's. */
-static inline weir__record *span_record_of(const weir_span *span)
+static inline weir__span_record *span_record_of(const weir_span *span)
 {
-    weir__record *const record = span->record;
+    weir__span_record *const record = span->record;
     return record != NULL && atomic_load_explicit(&record->generation, memory_order_relaxed) ==
                                  span->generation
                ? record
@@ -182,36 +185,36 @@ bool weir_span_recording(const weir_span *span)
 
 void weir_span_set(weir_span *span, const weir_attribute *attributes, size_t count)
 {
-    weir__record *const record = span_record_of(span);
+    weir__span_record *const record = span_record_of(span);
     if (record != NULL)
-        weir__record_set(record, attributes, count);
+        weir__span_record_set(record, attributes, count);
 }
 
 /* Never before the span's own start: the clock may have stepped back. */
-static uint64_t span_wall_ns(const weir__record *record, uint64_t now_ns)
+static uint64_t span_wall_ns(const weir__span_record *record, uint64_t now_ns)
 {
     return (now_ns > record->start_ns ? now_ns : record->start_ns) + record->wall_offset_ns;
 }
 
 void weir_span_add_event(weir_span *span, const weir_span_event *event)
 {
-    weir__record *const record = span_record_of(span);
+    weir__span_record *const record = span_record_of(span);
     if (record == NULL)
         return;
     uint64_t const at_ns = event->at_ns != 0 ? event->at_ns : weir__now_ns(&record->tracer->env);
-    weir__record_event(record, event, at_ns + record->wall_offset_ns);
+    weir__span_record_event(record, event, at_ns + record->wall_offset_ns);
 }
 
 void weir_span_add_link(weir_span *span, const weir_span_link *link)
 {
-    weir__record *const record = span_record_of(span);
+    weir__span_record *const record = span_record_of(span);
     if (record != NULL)
-        weir__record_link(record, link);
+        weir__span_record_link(record, link);
 }
 
 void weir_span_set_status(weir_span *span, weir_span_status status, const char *message)
 {
-    weir__record *const record = span_record_of(span);
+    weir__span_record *const record = span_record_of(span);
     if (record == NULL || record->data.status == WEIR_SPAN_OK ||
         (status != WEIR_SPAN_OK && status != WEIR_SPAN_ERROR))
         return;
@@ -219,25 +222,25 @@ void weir_span_set_status(weir_span *span, weir_span_status status, const char *
     record->data.status_message = "";
     if (status == WEIR_SPAN_OK || message == NULL)
         return;
-    const char *const copy = weir__record_text(record, message, strlen(message));
+    const char *const copy = weir__span_record_text(record, message, strlen(message));
     if (copy != NULL)
         record->data.status_message = copy;
 }
 
 void weir_span_set_name(weir_span *span, const char *name)
 {
-    weir__record *const record = span_record_of(span);
+    weir__span_record *const record = span_record_of(span);
     if (record == NULL || name == NULL)
         return;
-    const char *const copy = weir__record_text(record, name, strlen(name));
+    const char *const copy = weir__span_record_text(record, name, strlen(name));
     if (copy != NULL)
         record->data.name = copy;
 }
 
 /* One end of all is the first, whoever has a copy of the span. */
-static weir__record *span_take_record(weir_span *span)
+static weir__span_record *span_take_record(weir_span *span)
 {
-    weir__record *const record = span->record;
+    weir__span_record *const record = span->record;
     uint64_t generation = span->generation;
     if (record == NULL ||
         !atomic_compare_exchange_strong_explicit(&record->generation, &generation, generation + 1,
@@ -246,26 +249,26 @@ static weir__record *span_take_record(weir_span *span)
     return record;
 }
 
-static void span_finish(weir__record *record, uint64_t now_ns)
+static void span_finish(weir__span_record *record, uint64_t now_ns)
 {
     record->data.start_ns = record->start_ns + record->wall_offset_ns;
     record->data.end_ns = span_wall_ns(record, now_ns);
     if (record->exported)
         weir__tracer_enqueue(record->tracer, record, now_ns);
     else
-        weir__record_give(record);
+        weir__span_record_give(record);
 }
 
 void weir_span_end_at(weir_span *span, uint64_t now_ns)
 {
-    weir__record *const record = span_take_record(span);
+    weir__span_record *const record = span_take_record(span);
     if (record != NULL)
         span_finish(record, now_ns);
 }
 
 void weir_span_end(weir_span *span)
 {
-    weir__record *const record = span_take_record(span);
+    weir__span_record *const record = span_take_record(span);
     if (record != NULL)
         span_finish(record, weir__now_ns(&record->tracer->env));
 }
