@@ -9,9 +9,11 @@ BEGIN {
     public["mesh"] = "base kv config registry caller breaker balancer limiter outlier retry"
     public["gateway"] = "base address loop http breaker balancer limiter outlier retry caller health probe_http probe_tcp kv store config registry mesh admin"
     public["admin"] = "base kv address loop http config registry"
+    public["otlp"] = "base trace metrics address loop http retry"
+    public["span_writer"] = "base trace"
     public["probe_http"] = "base address loop http health"
     public["probe_tcp"] = "base address loop health"
-    private["gateway"] = private["probe_http"] = private["probe_tcp"] = "net/"
+    private["gateway"] = private["otlp"] = private["probe_http"] = private["probe_tcp"] = "net/"
     net = "base address loop http"
 }
 function among(word, list) { return index(" " list " ", " " word " ") > 0 }

@@ -19,6 +19,7 @@
 #include <weir/limiter.h>
 #include <weir/loop.h>
 #include <weir/mesh.h>
+#include <weir/otlp.h>
 #include <weir/outlier.h>
 #include <weir/probe_http.h>
 #include <weir/probe_tcp.h>
@@ -26,6 +27,7 @@
 #include <weir/registry.h>
 #include <weir/retry.h>
 #include <weir/sim.h>
+#include <weir/span_writer.h>
 #include <weir/store.h>
 #include <weir/trace.h>
 #include <weir/tracer.h>
