@@ -26,6 +26,7 @@
 #include <weir/propagation.h>
 #include <weir/registry.h>
 #include <weir/retry.h>
+#include <weir/sampler.h>
 #include <weir/sim.h>
 #include <weir/span_writer.h>
 #include <weir/store.h>
