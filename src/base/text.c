@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define WEIR__TEXT_FIRST_CAPACITY 128
@@ -86,6 +87,26 @@ void weir__text_u64(weir__text *text, uint64_t value)
     weir__text_bytes(text, digits + first, sizeof digits - first);
 }
 
+void weir__text_double(weir__text *text, double value)
+{
+    char digits[40];
+    int size = 0;
+    for (int precision = 15; precision <= 17; precision++) {
+        size = snprintf(digits, sizeof digits, "%.*g", precision, value);
+        if (strtod(digits, NULL) == value)
+            break;
+    }
+    /* A locale's point may be another letter, or more than one. */
+    bool pointed = false;
+    for (int i = 0; i < size; i++) {
+        bool const plain = (digits[i] >= '0' && digits[i] <= '9') || digits[i] == '-' ||
+                           digits[i] == '+' || digits[i] == 'e';
+        if (plain || !pointed)
+            weir__text_bytes(text, plain ? &digits[i] : ".", 1);
+        pointed |= !plain;
+    }
+}
+
 void weir__text_format(weir__text *text, const char *format, ...)
 {
     va_list args;
@@ -151,10 +172,25 @@ static void text_json_ascii(weir__text *text, char byte)
     weir__text_bytes(text, (const char[]){hex[byte / 16], hex[byte % 16]}, 2);
 }
 
+/* How many bytes, from the first on, are ASCII that stands for itself. */
+static size_t text_json_plain(const char *str, size_t size)
+{
+    size_t i = 0;
+    while (i < size && str[i] >= ' ' && (unsigned char)str[i] < 0x80 && str[i] != '"' &&
+           str[i] != '\\')
+        i++;
+    return i;
+}
+
 void weir__text_json(weir__text *text, const char *str, size_t size)
 {
     weir__text_str(text, "\"");
     for (size_t i = 0; i < size;) {
+        size_t const plain = text_json_plain(str + i, size - i);
+        weir__text_bytes(text, str + i, plain);
+        i += plain;
+        if (i == size)
+            break;
         size_t bad = 0;
         size_t const length = weir__text_utf8((const unsigned char *)str + i, size - i, &bad);
         if (length == 1)

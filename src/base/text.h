@@ -28,6 +28,8 @@ bool weir__text_ok(const weir__text *text);
 void weir__text_bytes(weir__text *text, const void *data, size_t size);
 void weir__text_str(weir__text *text, const char *str);
 void weir__text_u64(weir__text *text, uint64_t value); /* Decimal. */
+/* A finite number, as short as reads back the same: 0.1, 1e+100, -3. In any locale. */
+void weir__text_double(weir__text *text, double value);
 void weir__text_format(weir__text *text, const char *format, ...) WEIR__PRINTF(2, 3);
 /* A JSON string with its quotes (RFC 8259); bytes that are not UTF-8 become U+FFFD. */
 void weir__text_json(weir__text *text, const char *str, size_t size);

@@ -113,6 +113,27 @@ static void what_cannot_be_formatted_is_a_failure(void **state)
 }
 
 /* RFC 8259, section 7. */
+static void expect_double(double value, const char *expected)
+{
+    weir__text_clear(&f.text);
+    weir__text_double(&f.text, value);
+    assert_string_equal(f.text.data, expected);
+}
+
+static void a_double_is_as_short_as_reads_back_the_same(void **state)
+{
+    (void)state;
+    expect_double(0, "0");
+    expect_double(-3, "-3");
+    expect_double(0.1, "0.1");
+    expect_double(1.5, "1.5");
+    expect_double(1e100, "1e+100");
+    expect_double(0.1 + 0.2, "0.30000000000000004");       /* Needs all 17 digits. */
+    expect_double(9007199254740993.0, "9007199254740992"); /* 2^53, needs 16. */
+    expect_double(1.7976931348623157e308, "1.7976931348623157e+308");
+    expect_double(5e-324, "4.94065645841247e-324");
+}
+
 static void json_escapes_what_it_must(void **state)
 {
     (void)state;
@@ -180,6 +201,7 @@ int main(void)
         TEST(grows_without_losing_a_byte),
         TEST(the_first_failed_allocation_sticks),
         TEST(what_cannot_be_formatted_is_a_failure),
+        TEST(a_double_is_as_short_as_reads_back_the_same),
         TEST(json_escapes_what_it_must),
         TEST(json_keeps_utf8),
         TEST(json_replaces_what_is_not_utf8),
