@@ -30,7 +30,9 @@
 #include <weir/sim.h>
 #include <weir/span_writer.h>
 #include <weir/store.h>
+#include <weir/tail.h>
 #include <weir/trace.h>
+#include <weir/trace_store.h>
 #include <weir/tracer.h>
 
 #endif
