@@ -5,7 +5,7 @@ BEGIN {
     public["http"] = "base address loop"
     public["loop"] = "base address"
     public["caller"] = "base breaker balancer limiter outlier retry"
-    public["propagation"] = public["tracer"] = public["sampler"] = public["trace_store"] = public["tail"] = "base trace"
+    public["propagation"] = public["tracer"] = public["sampler"] = public["trace_store"] = public["tail"] = public["metrics"] = "base trace"
     public["mesh"] = "base kv config registry caller breaker balancer limiter outlier retry"
     public["gateway"] = "base address loop http breaker balancer limiter outlier retry caller health probe_http probe_tcp kv store config registry mesh admin"
     public["admin"] = "base kv address loop http config registry"

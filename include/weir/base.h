@@ -71,6 +71,7 @@ typedef enum weir_error {
     WEIR_ECOMPACTED = -18, /**< That revision is forgotten; read again from a newer one. */
     WEIR_ECORRUPT = -19,   /**< What was stored is damaged; nothing was changed. */
     WEIR_EREADONLY = -20,  /**< A write failed before; no more are accepted. */
+    WEIR_EEXISTS = -21,    /**< There is one of that name already. */
 } weir_error;
 
 /** How a guarded call ended. */

@@ -19,6 +19,7 @@
 #include <weir/limiter.h>
 #include <weir/loop.h>
 #include <weir/mesh.h>
+#include <weir/metrics.h>
 #include <weir/otlp.h>
 #include <weir/outlier.h>
 #include <weir/probe_http.h>

@@ -154,6 +154,7 @@ const char *weir_strerror(int code)
     case WEIR_ECOMPACTED: return "revision compacted";
     case WEIR_ECORRUPT: return "stored data is corrupt";
     case WEIR_EREADONLY: return "read-only after a failed write";
+    case WEIR_EEXISTS: return "exists already";
     }
     return "unknown error";
 }

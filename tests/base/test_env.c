@@ -82,12 +82,12 @@ static void times_saturate_at_never(void **state)
 static void every_result_and_outcome_has_a_name(void **state)
 {
     (void)state;
-    for (int code = 0; code >= WEIR_EREADONLY; code--) {
+    for (int code = 0; code >= WEIR_EEXISTS; code--) {
         assert_string_not_equal(weir_strerror(code), "unknown error");
         for (int other = 0; other > code; other--)
             assert_string_not_equal(weir_strerror(code), weir_strerror(other));
     }
-    assert_string_equal(weir_strerror(WEIR_EREADONLY - 1), "unknown error");
+    assert_string_equal(weir_strerror(WEIR_EEXISTS - 1), "unknown error");
     assert_string_equal(weir_strerror(1), "unknown error");
     for (int outcome = WEIR_SUCCESS; outcome <= WEIR_CANCELLED; outcome++)
         assert_string_not_equal(weir_outcome_name((weir_outcome)outcome), "unknown");
