@@ -55,6 +55,23 @@ static void a_traceparent_is_read_and_written_as_it_was(void **unused)
     assert_int_equal(weir_traceparent_parse(&context, "\t " PARENT " ", 58), WEIR_OK);
 }
 
+static void of_all_letters_only_lower_case_digits_are_read_at_every_place(void **unused)
+{
+    (void)unused;
+    char text[] = PARENT;
+    for (size_t at = 0; at < 55; at++) {
+        char const was = text[at];
+        for (int letter = 1; letter < 256; letter++) {
+            bool const digit = (letter >= '0' && letter <= '9') || (letter >= 'a' && letter <= 'f');
+            text[at] = (char)letter;
+            bool const good = was == '-' ? letter == '-' : digit;
+            assert_int_equal(weir_traceparent_parse(&context, text, 55),
+                             good ? WEIR_OK : WEIR_EPROTOCOL);
+        }
+        text[at] = was;
+    }
+}
+
 static void flags_but_sampled_and_random_are_not_passed_on(void **unused)
 {
     (void)unused;
@@ -475,6 +492,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_traceparent_is_read_and_written_as_it_was),
+        TEST(of_all_letters_only_lower_case_digits_are_read_at_every_place),
         TEST(flags_but_sampled_and_random_are_not_passed_on),
         TEST(a_traceparent_that_is_not_to_the_letter_is_none),
         TEST(a_version_to_come_is_read_as_far_as_it_is_known),

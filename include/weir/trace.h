@@ -38,8 +38,11 @@ typedef struct weir_trace_context {
 /** Whether it names a span: neither id is all zero. */
 static inline bool weir_trace_context_valid(const weir_trace_context *context)
 {
-    static const uint8_t none[16] = {0};
-    return memcmp(context->trace_id, none, 16) != 0 && memcmp(context->span_id, none, 8) != 0;
+    uint64_t left, right, span;
+    memcpy(&left, context->trace_id, 8);
+    memcpy(&right, context->trace_id + 8, 8);
+    memcpy(&span, context->span_id, 8);
+    return (left | right) != 0 && span != 0;
 }
 
 /* ---- Attributes ---- */

@@ -16,67 +16,6 @@ bool weir__field_get(const weir_carrier *carrier, const char *name, weir__field 
     return true;
 }
 
-unsigned weir__hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return (unsigned)(c - '0');
-    if (c >= 'a' && c <= 'f')
-        return (unsigned)(c - 'a') + 10;
-    return c >= 'A' && c <= 'F' ? (unsigned)(c - 'A') + 10 : 16;
-}
-
-/* Of eight letters, the values as lower-case digits, a byte each, and 0x80 in those that are none:
- * by arithmetic on all of them at once. */
-static uint64_t hex_digits(uint64_t text)
-{
-    uint64_t const ones = UINT64_C(0x0101010101010101);
-    uint64_t const high = text & (ones * 0x80), low = text & (ones * 0x7F);
-    /* Of each, 0x80 if it is at least that letter. */
-    uint64_t const from_0 = low + ones * (0x80 - '0'), beyond_9 = low + ones * (0x80 - '9' - 1);
-    uint64_t const from_a = low + ones * (0x80 - 'a'), beyond_f = low + ones * (0x80 - 'f' - 1);
-    uint64_t const digit = from_0 & ~beyond_9 & (ones * 0x80);
-    uint64_t const letter = from_a & ~beyond_f & (ones * 0x80);
-    uint64_t const value = (low & (ones * 0x0F)) + (letter >> 7) * 9;
-    return (value & (ones * 0x0F)) | (~(digit | letter) & (ones * 0x80)) | high;
-}
-
-/* Pairs of digits, the first of each above: a byte each, in the even places. */
-static bool hex_read_4(const char *text, uint8_t *out)
-{
-    uint8_t digits[8];
-    uint64_t word;
-    memcpy(&word, text, 8);
-    word = hex_digits(word);
-    memcpy(digits, &word, 8);
-    for (int i = 0; i < 4; i++)
-        out[i] = (uint8_t)(digits[2 * i] << 4 | digits[2 * i + 1]);
-    return (word & UINT64_C(0x8080808080808080)) == 0;
-}
-
-bool weir__hex_read(const char *text, uint8_t *out, size_t count)
-{
-    bool good = true;
-    for (; count >= 4; count -= 4, text += 8, out += 4)
-        good = hex_read_4(text, out) && good;
-    for (; count > 0; count--, text += 2, out++) {
-        unsigned const high = weir__hex_digit(text[0]), low = weir__hex_digit(text[1]);
-        bool const lower = text[0] > 'Z' || text[0] <= '9',
-                   lower_too = text[1] > 'Z' || text[1] <= '9';
-        good = good && high < 16 && low < 16 && lower && lower_too;
-        *out = (uint8_t)(high << 4 | (low & 15));
-    }
-    return good;
-}
-
-void weir__hex_write(const uint8_t *bytes, size_t count, char *out)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < count; i++) {
-        out[2 * i] = digits[bytes[i] >> 4];
-        out[2 * i + 1] = digits[bytes[i] & 15];
-    }
-}
-
 /* ---- All formats ---- */
 
 static const struct {

@@ -5,17 +5,12 @@
 #include <weir/propagation.h>
 
 #include "base/tracestate.h"
+#include "propagation/hex.h"
 
 #include <string.h>
 
 /* Whether there is one, and one alone; blanks around it are cut off. */
 bool weir__field_get(const weir_carrier *carrier, const char *name, weir__field *out);
-/* Lower-case digits, `count` bytes of them; false: there is another letter. */
-bool weir__hex_read(const char *text, uint8_t *out, size_t count);
-void weir__hex_write(const uint8_t *bytes, size_t count, char *out);
-/* The value of one digit, of either case; above 15: it is none. */
-unsigned weir__hex_digit(char c);
-
 /* Each: WEIR_OK, WEIR_ENOTFOUND or WEIR_EPROTOCOL. */
 int weir__tracecontext_extract(const weir_carrier *carrier, weir_trace_context *out, char *state);
 int weir__b3_extract(const weir_carrier *carrier, weir_trace_context *out);

@@ -5,18 +5,33 @@
 
 /* ---- traceparent: version "-" trace id "-" span id "-" flags ---- */
 
+/* The version and the flags, at once. */
+static bool parent_read_ends(const char *text, unsigned *version, unsigned *flags)
+{
+    const unsigned char *const t = (const unsigned char *)text;
+    uint64_t const zeros = (uint64_t)0x30303030 << 32; /* Four more digits. */
+    uint64_t bad = 0;
+    uint64_t const bytes =
+        weir__hex_pack(weir__hex_digits((uint64_t)t[0] | (uint64_t)t[1] << 8 |
+                                            (uint64_t)t[53] << 16 | (uint64_t)t[54] << 24 | zeros,
+                                        &bad));
+    *version = bytes & 0xFF;
+    *flags = bytes >> 8 & 0xFF;
+    return bad == 0;
+}
+
 static bool parent_read(weir_trace_context *out, const char *text, size_t size)
 {
-    uint8_t version, flags;
+    unsigned version, flags;
     if (size < PARENT_SIZE || text[2] != '-' || text[35] != '-' || text[52] != '-')
         return false;
-    bool const hex = weir__hex_read(text, &version, 1) && weir__hex_read(text + 53, &flags, 1) &&
+    bool const hex = parent_read_ends(text, &version, &flags) &&
                      weir__hex_read(text + 3, out->trace_id, 16) &&
                      weir__hex_read(text + 36, out->span_id, 8);
     if (!hex || version == 0xFF || (version == 0 && size > PARENT_SIZE) ||
         (size > PARENT_SIZE && text[PARENT_SIZE] != '-'))
         return false;
-    out->flags = flags & (WEIR_TRACE_SAMPLED | WEIR_TRACE_RANDOM);
+    out->flags = (uint8_t)(flags & (WEIR_TRACE_SAMPLED | WEIR_TRACE_RANDOM));
     return weir_trace_context_valid(out);
 }
 
