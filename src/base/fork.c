@@ -12,10 +12,16 @@ static struct {
 static void fork_before(void)
 {
     pthread_mutex_lock(&fork_list.lock);
+    for (weir__fork_watch *watch = fork_list.first; watch != NULL; watch = watch->next)
+        if (watch->prepare != NULL)
+            watch->prepare(watch->self);
 }
 
 static void fork_in_parent(void)
 {
+    for (weir__fork_watch *watch = fork_list.first; watch != NULL; watch = watch->next)
+        if (watch->in_parent != NULL)
+            watch->in_parent(watch->self);
     pthread_mutex_unlock(&fork_list.lock);
 }
 
