@@ -71,12 +71,14 @@ typedef struct weir_otlp_options {
     weir_otlp_route metrics;
     /** Before the k-th repetition: min(cap, base 2^k), each way by half of it at random; longer if
      * Retry-After says so. */
-    uint64_t retry_base_ns;      /**< 1..retry_cap_ns. */
-    uint64_t retry_cap_ns;       /**< Up to 2^56. */
-    uint64_t retry_total_ns;     /**< From the first request to the last one's start, >= 1; never
+    uint64_t retry_base_ns;       /**< 1..retry_cap_ns. */
+    uint64_t retry_cap_ns;        /**< Up to 2^56. */
+    uint64_t retry_total_ns;      /**< From the first request to the last one's start, >= 1; never
                                       beyond the deadline of the export. */
-    uint64_t max_request_bytes;  /**< 1024..2^32. A span that is larger by itself is rejected. */
-    uint64_t max_response_bytes; /**< 1024..2^32. */
+    uint64_t max_request_bytes;   /**< 1024..2^32. A span that is larger by itself is rejected. */
+    uint64_t max_response_bytes;  /**< 1024..2^32. */
+    uint32_t metrics_interval_ms; /**< Between two exports of metrics, >= 1. */
+    uint32_t metrics_timeout_ms;  /**< Of one, with its repetitions, >= 1. */
     /** Told on the loop's thread, or by weir_otlp_create() of what is wrong with the options. */
     void (*on_warning)(const weir_otlp_warning *warning, void *user);
     void *user; /**< Passed to on_warning; borrowed. */
@@ -88,7 +90,8 @@ typedef struct weir_otlp_options {
         .headers = NULL, .header_count = 0, .timeout_ms = 10000, .traces = {NULL, NULL, 0, 0},     \
         .metrics = {NULL, NULL, 0, 0}, .retry_base_ns = 5000000000, .retry_cap_ns = 30000000000,   \
         .retry_total_ns = 60000000000, .max_request_bytes = 67108864,                              \
-        .max_response_bytes = 4194304, .on_warning = NULL, .user = NULL                            \
+        .max_response_bytes = 4194304, .metrics_interval_ms = 60000, .metrics_timeout_ms = 30000,  \
+        .on_warning = NULL, .user = NULL                                                           \
     }
 
 /** Of one signal, since create. */
@@ -123,12 +126,13 @@ WEIR_API const char *weir_otlp_options_error(const weir_otlp_options *options);
 /**
  * The hook for a tracer. It ends an export with WEIR_OK, and how many spans were not taken; or,
  * if none was, with
- *   WEIR_EDEADLINE   no answer in time, or none before the deadline that allows another try,
- *   WEIR_ESYSTEM     no connection, WEIR_ECLOSED: it broke, and no time for another try,
- *   WEIR_EFAILED     the collector refused it: its status and words are in the warning,
+ *   WEIR_EDEADLINE   no connection or no answer in time,
+ *   WEIR_ESYSTEM     no connection, WEIR_ECLOSED: it broke, and there is no time for another try,
+ *   WEIR_EFAILED     the collector refused it, or did until there was no time for another try:
+ *                    its status and words are in the warning,
  *   WEIR_EPROTOCOL   what it said is not HTTP,
  *   WEIR_ETOOLARGE   its answer, or each span by itself, is over the limit,
- *   WEIR_EBUSY       the export before is not over,
+ *   WEIR_EBUSY       the export before is not over, WEIR_ECLOSED: it is being destroyed,
  *   WEIR_ENOMEM.
  */
 WEIR_API weir_span_exporter weir_otlp_exporter(weir_otlp *otlp);
