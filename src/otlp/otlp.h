@@ -116,7 +116,8 @@ typedef struct weir__otlp_answer {
 /* {"partialSuccess":{"rejectedSpans":"3","errorMessage":".."}}, or with rejectedDataPoints, or
  * {"code":3,"message":".."}. False: it is no such thing. */
 bool weir__otlp_answer_read(weir__otlp_answer *answer, const char *text, size_t size);
-/* Retry-After (RFC 9110, 10.2.3): seconds or a date; 0: it cannot be read, or is over. */
+
+/* retry_after.c: of its seconds or date; 0: it cannot be read, or is over. */
 uint64_t weir__otlp_retry_after_ns(const char *text, size_t size, uint64_t wall_ns);
 
 /* lane.c */
