@@ -154,8 +154,10 @@ static void an_outlier_is_ejected_told_of_and_returns(void **state)
     assert_non_null(strstr(reply.head, "\"outlier\":{\"ejected\":true,\"ejections\":1"));
     assert_non_null(strstr(reply.head, "\"detection\":\"consecutive\""));
     assert_int_equal(admin_page("GET", "/metrics"), 200);
-    bool const is_a = strstr(reply.head, "weir_member_ejected{service=\"s\",member=\"a\"} 1\n");
-    bool const is_b = strstr(reply.head, "weir_member_ejected{service=\"s\",member=\"b\"} 1\n");
+    bool const is_a =
+        strstr(reply.head, "weir_member_ejected{weir_service=\"s\",weir_member=\"a\"} 1\n");
+    bool const is_b =
+        strstr(reply.head, "weir_member_ejected{weir_service=\"s\",weir_member=\"b\"} 1\n");
     assert_true(is_a != is_b);
     (void)served_by();
     for (int i = 0; i < 6; i++)

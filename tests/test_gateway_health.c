@@ -104,8 +104,8 @@ static void metrics_show_the_checks(void **state)
     assert_int_equal(admin_page("GET", "/metrics"), 200);
     char const *const page = strstr(reply.head, "weir_health_state{");
     assert_non_null(page);
-    assert_non_null(strstr(page, "weir_health_state{service=\"s\",member=\"a\"} 1\n"));
-    assert_non_null(strstr(page, "weir_health_state{service=\"s\",member=\"b\"} 3\n"));
+    assert_non_null(strstr(page, "weir_health_state{weir_service=\"s\",weir_member=\"a\"} 1\n"));
+    assert_non_null(strstr(page, "weir_health_state{weir_service=\"s\",weir_member=\"b\"} 3\n"));
     assert_non_null(strstr(page, "weir_health_stalls_total 0\n"));
 }
 

@@ -9,7 +9,7 @@
  *                                         ^
  *   file, PUT /config/... --> config center --> mesh <-- registry <-- PUT /services/...
  *
- *   operator --> admin server: /healthz /readyz /status (JSON) /metrics (Prometheus)
+ *   operator --> admin server: /healthz /readyz /status (JSON) /metrics (Prometheus, OpenMetrics)
  *                              /config /services (weir/admin.h), and yours
  *
  * Services are those that the config center has a route of, below "services/"; a configuration file
@@ -27,6 +27,10 @@
  * request with more is not repeated. Hop-by-hop headers stay behind; X-Forwarded-For is extended,
  * X-Forwarded-Proto set, X-Request-Id kept or made.
  *
+ * With a tracer, a request continues the trace that it comes with: a server span for it, a client
+ * span for each attempt, whose context the member gets. What is counted is in weir/instrument.h, and
+ * weir.member, .breaker, .limiter, .health, .registry, .store and others beside it.
+ *
  * Threads:    all functions on the loop's thread; configurations on any, one at a time.
  * Blocking:   never; but with `data`, a change of configuration or registration is written, and
  *             synced, on the loop's thread, with all that came since the last.
@@ -37,6 +41,9 @@
 
 #include <weir/http.h>
 #include <weir/mesh.h>
+#include <weir/metrics.h>
+#include <weir/propagation.h>
+#include <weir/tracer.h>
 
 WEIR_BEGIN_DECLS
 
@@ -121,12 +128,16 @@ typedef struct weir_gateway_options {
      * what was before stays. May be NULL. */
     void (*on_problem)(const char *name, const char *message, void *user);
     void *user; /**< Passed to both; borrowed. */
+    /** Spans of requests and attempts; outlives the gateway. NULL: trace contexts are passed on as
+     * they come, and nobody is told of them. */
+    weir_tracer *tracer;
+    unsigned formats; /**< With a tracer: a sum of weir_propagation, which are read and written. */
 } weir_gateway_options;
 
 #define WEIR_GATEWAY_OPTIONS_INIT                                                                  \
     {                                                                                              \
         .struct_size = sizeof(weir_gateway_options), .on_admin = NULL, .on_problem = NULL,         \
-        .user = NULL                                                                               \
+        .user = NULL, .tracer = NULL, .formats = WEIR_PROPAGATE_DEFAULT                            \
     }
 
 /**
@@ -171,6 +182,10 @@ WEIR_API void weir_gateway_drain(weir_gateway *gateway, void (*on_drained)(void 
 WEIR_API weir_config *weir_gateway_get_config(const weir_gateway *gateway);
 WEIR_API weir_registry *weir_gateway_get_registry(const weir_gateway *gateway);
 WEIR_API weir_mesh *weir_gateway_get_mesh(const weir_gateway *gateway);
+
+/** What /metrics shows; families of the program's own may be added. It is scraped and collected on
+ * the loop's thread. Lives as long as the gateway. */
+WEIR_API weir_metrics *weir_gateway_get_metrics(const weir_gateway *gateway);
 
 /** Where clients come in, with the port the system chose. */
 WEIR_API weir_address weir_gateway_address(const weir_gateway *gateway);

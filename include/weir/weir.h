@@ -15,6 +15,7 @@
 #include <weir/gateway.h>
 #include <weir/health.h>
 #include <weir/http.h>
+#include <weir/instrument.h>
 #include <weir/kv.h>
 #include <weir/limiter.h>
 #include <weir/loop.h>

@@ -114,6 +114,11 @@ static bool center_accepts(const weir_instance *instance, const char *address, v
     return weir_address_parse(&parsed, address) == WEIR_OK && parsed.port != 0;
 }
 
+static void center_on_call(const char *service, const weir_caller_event *event, void *user)
+{
+    weir_instrument_on_caller(((weir_gateway *)user)->instrument, service, event);
+}
+
 static int center_create_mesh(weir_gateway *gateway)
 {
     weir_mesh_options options = WEIR_MESH_OPTIONS_INIT;
@@ -123,6 +128,7 @@ static int center_create_mesh(weir_gateway *gateway)
     options.check = weir__services_check;
     options.accept = center_accepts;
     options.on_event = weir__services_on_event;
+    options.on_call = center_on_call;
     options.on_wake = center_wake_mesh;
     options.user = gateway;
     options.env = &gateway->env;

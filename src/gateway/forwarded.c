@@ -49,20 +49,24 @@ size_t weir__forwarded_room(const weir_http_request *request)
 }
 
 /* A Connection header cannot take Host away, which is for every recipient. */
-static bool forwarded_passes(const weir_http_request *request, const weir_http_header *header)
+static bool forwarded_passes(const weir_http_request *request, const weir_http_header *header,
+                             const weir_instrument *traced)
 {
     bool const stays =
         weir_http_is_hop_by_hop(request->headers, request->header_count, header->name);
+    if (traced != NULL && weir_instrument_is_carrier(traced, header->name))
+        return false;
     return !forwarded_is_ours(header) && (!stays || weir_http_equals(header->name, "Host"));
 }
 
 size_t weir__forwarded_fill(weir_http_header *headers, char *text, const weir_http_request *request,
-                            const weir_http_exchange *exchange, weir__rng *rng)
+                            const weir_http_exchange *exchange, const weir_instrument *traced,
+                            weir__rng *rng)
 {
     char ip[WEIR_ADDRESS_TEXT_SIZE];
     size_t count = 0;
     for (size_t i = 0; i < request->header_count; i++)
-        if (forwarded_passes(request, &request->headers[i]))
+        if (forwarded_passes(request, &request->headers[i], traced))
             headers[count++] = request->headers[i];
     char *const id = text;
     text += FORWARDED_ID_SIZE;

@@ -3,6 +3,7 @@
 #define WEIR_SRC_GATEWAY_FORWARDED_H
 
 #include <weir/http.h>
+#include <weir/instrument.h>
 
 #include "base/rng.h"
 
@@ -12,9 +13,11 @@
 size_t weir__forwarded_room(const weir_http_request *request);
 /*
  * Theirs without hop-by-hop ones, and ours, into `headers`, which has room for
- * WEIR__FORWARDED_HEADERS more than the request has; returns how many these are.
+ * WEIR__FORWARDED_HEADERS more than the request has; returns how many these are. What carries a
+ * trace context stays behind, unless `traced` is NULL.
  */
 size_t weir__forwarded_fill(weir_http_header *headers, char *text, const weir_http_request *request,
-                            const weir_http_exchange *exchange, weir__rng *rng);
+                            const weir_http_exchange *exchange, const weir_instrument *traced,
+                            weir__rng *rng);
 
 #endif

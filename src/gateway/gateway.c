@@ -71,6 +71,8 @@ static int gateway_init(weir_gateway *gateway, const weir_gateway_config *config
     weir__map_init(&gateway->routes, &gateway->env);
     int result = gateway_fixed(&gateway->fixed, config);
     if (result == WEIR_OK)
+        result = weir__gateway_metrics_create(gateway);
+    if (result == WEIR_OK)
         result = weir__checks_create(gateway);
     if (result == WEIR_OK)
         result = weir__center_create(gateway, &config->globals, error);
@@ -119,6 +121,7 @@ void weir_gateway_destroy(weir_gateway *gateway)
     weir__services_free(gateway);
     weir__checks_destroy(gateway);
     weir__center_destroy(gateway);
+    weir__gateway_metrics_destroy(gateway);
     weir__text_free(&gateway->fixed);
     weir__free(&env, gateway, sizeof *gateway);
 }
@@ -162,6 +165,11 @@ weir_registry *weir_gateway_get_registry(const weir_gateway *gateway)
 weir_mesh *weir_gateway_get_mesh(const weir_gateway *gateway)
 {
     return gateway->mesh;
+}
+
+weir_metrics *weir_gateway_get_metrics(const weir_gateway *gateway)
+{
+    return gateway->metrics;
 }
 
 void weir_gateway_drain(weir_gateway *gateway, void (*on_drained)(void *user), void *user)

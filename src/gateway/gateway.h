@@ -1,5 +1,5 @@
 /* The gateway's own parts: what it stands on (center.c), services (services.c), requests (proxy.c),
- * active checks (checks.c), pages (report.c). */
+ * active checks (checks.c), what is counted (metrics.c), pages (report.c). */
 #ifndef WEIR_SRC_GATEWAY_GATEWAY_H
 #define WEIR_SRC_GATEWAY_GATEWAY_H
 
@@ -7,6 +7,7 @@
 
 #include <weir/admin.h>
 #include <weir/health.h>
+#include <weir/instrument.h>
 #include <weir/store.h>
 
 #include "base/map.h"
@@ -15,16 +16,7 @@
 #include "gateway/config.h"
 #include "gateway/extras.h"
 
-#define WEIR__STATUSES        600 /* Answers are counted by status, below this. */
-#define WEIR__CLIENT_GONE     499 /* Counted as nginx does: the client left first. */
-#define WEIR__DURATION_BOUNDS 11
-
-/* Answers given, by status and by time taken. */
-typedef struct weir__answers {
-    uint64_t by_status[WEIR__STATUSES];
-    uint64_t by_duration[WEIR__DURATION_BOUNDS + 1]; /* The last has no bound. */
-    uint64_t duration_ns;                            /* In all. */
-} weir__answers;
+#define WEIR__CLIENT_GONE 499 /* Told as nginx does: the client left first. */
 
 struct weir__member_check;
 
@@ -38,7 +30,6 @@ typedef struct weir__service {
     bool checks_due;  /* Members, or how they are checked, have changed. */
     bool checks_owe;  /* A flag found no memory. */
     bool route_taken; /* Told: another service has its route. */
-    weir__answers answers;
 } weir__service;
 
 struct weir_gateway {
@@ -73,7 +64,8 @@ struct weir_gateway {
     bool routes_due;  /* To be built anew. */
     weir__text fixed; /* The lines before the first service, which cannot change. */
     weir__rng rng;
-    weir__answers unrouted;
+    weir_metrics *metrics;
+    weir_instrument *instrument;
     uint64_t in_progress;
     bool draining;
 };
@@ -117,9 +109,8 @@ void weir__service_release(weir_gateway *gateway, weir__service *service);
 /* The service with the longest route that covers the path, or NULL. O(segments). */
 weir__service *weir__gateway_route(const weir_gateway *gateway, weir_http_slice path);
 
-/* The pages of the admin address; weir__text_ok() tells. */
-void weir__gateway_status(weir_gateway *gateway, weir__text *out);
-void weir__gateway_metrics(weir_gateway *gateway, weir__text *out);
-extern const uint32_t weir__duration_bounds_ms[WEIR__DURATION_BOUNDS];
+/* metrics.c. On an error, destroy it still. */
+int weir__gateway_metrics_create(weir_gateway *gateway);
+void weir__gateway_metrics_destroy(weir_gateway *gateway);
 
 #endif

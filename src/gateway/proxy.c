@@ -33,6 +33,9 @@ typedef struct weir__proxied {
     bool answered;      /* A response has begun. */
     bool attempt_ended; /* The caller knows the outcome already. */
     int status;
+    int attempt_status; /* Of the member's response; 0 = there was none. */
+    weir_server_call served;
+    weir_client_call made;          /* The latest attempt. */
     char sticky[WEIR__STICKY_SIZE]; /* The member that the request asks for; or empty. */
     char cookie[WEIR__COOKIE_SIZE]; /* To be set: the member that serves instead; or empty. */
 } weir__proxied;
@@ -44,23 +47,25 @@ static bool proxy_has_body(const weir__proxied *p)
     return p->request->body_size != 0;
 }
 
-static void proxy_count(weir__answers *answers, int status, uint64_t duration_ns)
+static const char *proxy_outcome_error(weir_outcome outcome)
 {
-    size_t bound = 0;
-    while (bound < WEIR__DURATION_BOUNDS &&
-           duration_ns > weir__duration_bounds_ms[bound] * WEIR__NS_PER_MS)
-        bound++;
-    answers->by_status[status < WEIR__STATUSES ? status : 0]++;
-    answers->by_duration[bound]++;
-    answers->duration_ns += duration_ns;
+    return outcome == WEIR_SUCCESS ? NULL : weir_outcome_name(outcome);
 }
 
-/* The exchange is over: counts it, and lets go of everything. */
+/* Tells of the attempt on the wire; once. With a response, its status says it all. */
+static void proxy_end_made(weir__proxied *p, weir_outcome outcome)
+{
+    const char *const error = p->attempt_status == 0 ? proxy_outcome_error(outcome) : NULL;
+    weir_instrument_called(&p->made, p->attempt_status, error, weir_loop_now_ns(p->gateway->loop));
+}
+
+/* The exchange is over: tells of it, and lets go of everything. */
 static void proxy_free(weir__proxied *p)
 {
     weir_gateway *const gateway = p->gateway;
     uint64_t const now_ns = weir_loop_now_ns(gateway->loop);
-    proxy_count(&p->service->answers, p->status, now_ns - p->began_ns);
+    proxy_end_made(p, WEIR_CANCELLED);
+    weir_instrument_served(&p->served, p->status, NULL, now_ns);
     weir_caller_cancel(&p->call, now_ns);
     if (p->upstream != NULL)
         weir_http_call_cancel(p->upstream);
@@ -240,6 +245,7 @@ static void proxy_on_head(weir_http_call *call, const weir_http_response *respon
                                         .origin = proxy_origin_of(response),
                                         .retry_after_ns = proxy_retry_after_ns(response)};
     p->head_ns = weir_loop_now_ns(p->gateway->loop);
+    p->attempt_status = response->status;
     if (proxy_takes_reports(p))
         proxy_take_report(p, response);
     if (result.outcome == WEIR_SUCCESS && p->service->check_count > 0)
@@ -247,6 +253,7 @@ static void proxy_on_head(weir_http_call *call, const weir_http_response *respon
     if (result.outcome != WEIR_SUCCESS && proxy_end_attempt(p, result, p->head_ns)) {
         p->upstream = NULL;
         weir_http_call_cancel(call);
+        proxy_end_made(p, result.outcome);
         return;
     }
     proxy_forward_head(p, response);
@@ -332,6 +339,7 @@ static void proxy_on_done(weir_http_call *call, const weir_http_result *result, 
     bool const good = attempt.outcome == WEIR_SUCCESS;
     (void)call;
     p->upstream = NULL;
+    proxy_end_made(p, attempt.outcome);
     /* A success took until its head came; how fast the client reads its body says nothing. */
     uint64_t const at_ns = good ? p->head_ns : weir_loop_now_ns(p->gateway->loop);
     bool const again = !p->attempt_ended && proxy_end_attempt(p, attempt, at_ns);
@@ -380,9 +388,28 @@ static uint32_t proxy_timeout_ms(const weir__proxied *p)
     return (uint32_t)(weir_mesh_service_options(p->service->mesh)->timeout_ns / WEIR__NS_PER_MS);
 }
 
-static void proxy_attempt(weir__proxied *p)
+/* The headers of the request, and those of this attempt's span behind them. */
+static size_t proxy_begin_made(weir__proxied *p, const weir_address *address)
 {
-    weir_address address;
+    weir_client_call_info const info = {.parent = &p->served.span.context,
+                                        .method = p->request->method,
+                                        .path = p->request->path,
+                                        .address = address,
+                                        .service = weir__service_name(p->service),
+                                        .member = p->attempt.member->id,
+                                        .attempt = p->attempt.number};
+    p->attempt_status = 0;
+    weir_instrument_call(p->gateway->instrument, &p->made, &info,
+                         weir_loop_now_ns(p->gateway->loop));
+    if (p->gateway->options.tracer == NULL)
+        return p->header_count; /* Theirs are among them. */
+    memcpy(p->headers + p->header_count, p->made.headers,
+           p->made.header_count * sizeof p->headers[0]);
+    return p->header_count + p->made.header_count;
+}
+
+static int proxy_start_call(weir__proxied *p, const weir_address *address)
+{
     weir_http_call_options options = WEIR_HTTP_CALL_OPTIONS_INIT;
     options.deadline_ns = p->attempt.deadline_ns;
     options.connect_ms = p->service->extras.connect_ms;
@@ -390,14 +417,20 @@ static void proxy_attempt(weir__proxied *p)
     weir_http_request const request = {.method = p->request->method,
                                        .target = p->request->path,
                                        .headers = p->headers,
-                                       .header_count = p->header_count,
+                                       .header_count = proxy_begin_made(p, address),
                                        .body_size = p->request->body_size};
+    return weir_http_call_start(&p->upstream, p->gateway->client, address, &options, &request,
+                                &proxy_call_events, p);
+}
+
+static void proxy_attempt(weir__proxied *p)
+{
+    weir_address address;
     p->attempt_ended = false;
     weir__affinity_cookie(&p->service->extras.sticky, p->sticky, p->attempt.member->id, p->cookie);
     int result = weir_address_parse(&address, p->attempt.member->address);
     if (result == WEIR_OK)
-        result = weir_http_call_start(&p->upstream, p->gateway->client, &address, &options,
-                                      &request, &proxy_call_events, p);
+        result = proxy_start_call(p, &address);
     if (result != WEIR_OK)
         proxy_give_up(p, 500, 0, "the request could not be passed on\n");
     else if (proxy_has_body(p))
@@ -476,10 +509,20 @@ static bool proxy_is_idempotent(weir_http_slice method)
     return false;
 }
 
+static void proxy_begin_served(weir_gateway *gateway, weir_server_call *served,
+                               const weir_http_exchange *exchange, const weir_http_request *request,
+                               const char *route)
+{
+    weir_address const peer = weir_http_exchange_peer(exchange);
+    weir_instrument_serve(gateway->instrument, served, request, route, &peer,
+                          weir_loop_now_ns(gateway->loop));
+}
+
 static weir__proxied *proxy_new(weir_gateway *gateway, weir__service *service,
                                 weir_http_exchange *exchange, const weir_http_request *request)
 {
-    size_t const headers = request->header_count + WEIR__FORWARDED_HEADERS;
+    size_t const headers =
+        request->header_count + WEIR__FORWARDED_HEADERS + WEIR_CLIENT_CALL_HEADERS;
     size_t const bytes =
         sizeof(weir__proxied) + headers * sizeof(weir_http_header) + weir__forwarded_room(request);
     weir__proxied *const p = weir__alloc(&gateway->env, bytes);
@@ -493,8 +536,11 @@ static weir__proxied *proxy_new(weir_gateway *gateway, weir__service *service,
     p->bytes = bytes;
     p->began_ns = weir_loop_now_ns(gateway->loop);
     weir__text_init(&p->replay, &gateway->env);
-    p->header_count = weir__forwarded_fill(p->headers, (char *)(p->headers + headers), request,
-                                           exchange, &gateway->rng);
+    p->header_count =
+        weir__forwarded_fill(p->headers, (char *)(p->headers + headers), request, exchange,
+                             gateway->options.tracer != NULL ? gateway->instrument : NULL,
+                             &gateway->rng);
+    proxy_begin_served(gateway, &p->served, exchange, request, service->extras.route);
     service->users++;
     gateway->in_progress++;
     return p;
@@ -517,11 +563,13 @@ static void proxy_begin(weir__proxied *p)
         proxy_reject(p, &rejection);
 }
 
-static void proxy_answer_unrouted(weir_gateway *gateway, weir_http_exchange *exchange, int status,
-                                  const char *text)
+static void proxy_answer_unrouted(weir_gateway *gateway, weir_http_exchange *exchange,
+                                  const weir_http_request *request, int status, const char *text)
 {
-    proxy_count(&gateway->unrouted, status, 0);
+    weir_server_call served;
+    proxy_begin_served(gateway, &served, exchange, request, "");
     proxy_answer(exchange, status, 0, text);
+    weir_instrument_served(&served, status, NULL, weir_loop_now_ns(gateway->loop));
 }
 
 void weir__gateway_on_request(weir_http_exchange *exchange, const weir_http_request *request,
@@ -530,12 +578,12 @@ void weir__gateway_on_request(weir_http_exchange *exchange, const weir_http_requ
     weir_gateway *const gateway = user;
     weir__service *const service = weir__gateway_route(gateway, request->path);
     if (service == NULL) {
-        proxy_answer_unrouted(gateway, exchange, 404, "no route\n");
+        proxy_answer_unrouted(gateway, exchange, request, 404, "no route\n");
         return;
     }
     weir__proxied *const p = proxy_new(gateway, service, exchange, request);
     if (p != NULL)
         proxy_begin(p);
     else
-        proxy_answer_unrouted(gateway, exchange, 500, "out of memory\n");
+        proxy_answer_unrouted(gateway, exchange, request, 500, "out of memory\n");
 }

@@ -353,7 +353,7 @@ static void break_and_mend(int member)
 /* Of all members, since they have been there. */
 static unsigned long long ejections(void)
 {
-    static const char name[] = "\nweir_member_ejections_total{";
+    static const char name[] = "\nweir_caller_ejections_total{";
     unsigned long long sum = 0, value = 0;
     assert_int_equal(peer_ask(f.sidecar.admin, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", &reply),
                      200);

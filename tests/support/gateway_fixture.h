@@ -23,6 +23,8 @@ typedef struct fixture {
     uint64_t to_send;         /* Left of a large response. */
     size_t peak_bytes;
     weir_gateway *gateway;
+    weir_tracer *tracer; /* For it; or NULL. */
+    unsigned formats;    /* Of it; 0 = the default. */
     weir_gateway_error error;
     bool drained;
 } fixture;
@@ -222,7 +224,10 @@ static inline weir_gateway_config *config_of(const char *services)
 static inline int try_start(const char *services)
 {
     weir_gateway_config *const config = config_of(services);
-    int const result = weir_gateway_create(&f.gateway, f.loop, config, NULL, &f.error);
+    weir_gateway_options options = WEIR_GATEWAY_OPTIONS_INIT;
+    options.tracer = f.tracer;
+    options.formats = f.formats != 0 ? f.formats : options.formats;
+    int const result = weir_gateway_create(&f.gateway, f.loop, config, &options, &f.error);
     weir_gateway_config_destroy(config);
     return result;
 }

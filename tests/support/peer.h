@@ -23,7 +23,7 @@
 
 typedef struct peer_reply {
     int status;      /* 0: the connection was closed or reset before a whole reply. */
-    char head[4096]; /* Status line and headers. */
+    char head[16384]; /* Status line and headers; to some readers, all. */
     char body[65536];
     size_t body_size;
 } peer_reply;
