@@ -9,10 +9,12 @@
  *
  *     weir_otlp_create(&otlp, loop, &options);
  *     tracer_options.exporter = weir_otlp_exporter(otlp);
+ *     weir_otlp_export_metrics(otlp, metrics, NULL);       to <endpoint>/v1/metrics, each minute
  *
- * One request at a time; a batch over max_request_bytes goes out in several, one after another. A
- * partial success is a success: what was rejected is counted and told, and not sent again. Nothing
- * is sent for nothing. What goes wrong is told to on_warning, and to who gave the batch.
+ * One request at a time of each signal; a batch over max_request_bytes goes out in several, one
+ * after another. A partial success is a success: what was rejected is counted and told, and not
+ * sent again. Nothing is sent for nothing. What goes wrong is told to on_warning, and to who gave
+ * the batch.
  *
  * Endpoints are http:// with a numeric address, or "localhost", which is 127.0.0.1 here: no name
  * service is asked, and there is no TLS. Any other is refused by weir_otlp_create(), and
@@ -30,6 +32,7 @@
 #define WEIR_OTLP_H
 
 #include <weir/http.h>
+#include <weir/metrics.h>
 #include <weir/trace.h>
 
 WEIR_BEGIN_DECLS
@@ -136,6 +139,35 @@ WEIR_API const char *weir_otlp_options_error(const weir_otlp_options *options);
  *   WEIR_ENOMEM.
  */
 WEIR_API weir_span_exporter weir_otlp_exporter(weir_otlp *otlp);
+
+/** Who counts: as in weir_span_batch; zero-initialized: not told. */
+typedef struct weir_otlp_origin {
+    const weir_attribute *resource;
+    size_t resource_count;
+    const char *scope_name;
+    const char *scope_version;
+} weir_otlp_origin;
+
+/**
+ * Export all metrics every metrics_interval_ms, for the first time after one. A time at which the
+ * export before is not over is left out: values are cumulative, so the next one tells all.
+ *
+ * @param metrics  borrowed until the exporter is destroyed, or given others; NULL: no more.
+ * @param origin   NULL: not told. What it points to is borrowed as long as `metrics`.
+ * @return WEIR_OK or WEIR_ENOMEM.
+ */
+WEIR_API WEIR_MUST_CHECK int weir_otlp_export_metrics(weir_otlp *otlp, weir_metrics *metrics,
+                                                      const weir_otlp_origin *origin);
+
+/**
+ * Export them now, beside that: before the end of the program, say.
+ *
+ * @param done  called once, later, as for weir_otlp_exporter(), if WEIR_OK is returned; or NULL.
+ * @return WEIR_OK; WEIR_EEMPTY: there is none, and nothing is sent; WEIR_EBUSY: an export is not
+ *         over, or this is called by what metrics call; WEIR_EINVAL: there are no metrics to
+ *         export; WEIR_ENOMEM.
+ */
+WEIR_API int weir_otlp_push_metrics(weir_otlp *otlp, weir_exported_fn done, void *token);
 
 /** Counts of one signal. Any thread. */
 WEIR_API void weir_otlp_get_stats(weir_otlp *otlp, weir_otlp_signal signal, weir_otlp_stats *out);

@@ -190,6 +190,7 @@ void weir_otlp_destroy(weir_otlp *otlp)
 {
     if (otlp == NULL)
         return;
+    weir_loop_timer_destroy(otlp->metrics_timer);
     for (size_t i = 0; i < WEIR_OTLP_SIGNALS; i++)
         weir__otlp_lane_close(&otlp->lanes[i]);
     weir_loop_watch_destroy(otlp->watch);

@@ -89,6 +89,9 @@ struct weir_otlp {
     pthread_mutex_t lock;
     pthread_cond_t told; /* Nobody is telling any more. */
     weir__otlp_lane lanes[WEIR_OTLP_SIGNALS];
+    weir_metrics *metrics;          /* NULL: none. */
+    weir_span_batch origin;         /* Of no spans: who counts them. */
+    weir_loop_timer *metrics_timer; /* NULL: there never were any. */
 };
 
 /* route.c: static English of what is wrong; NULL: nothing. */
@@ -104,6 +107,9 @@ void weir__otlp_job_free(weir__otlp_job *job);
 void weir__otlp_job_clear(weir__otlp_job *job); /* Keeps the memory of an ordinary batch. */
 /* WEIR_OK or WEIR_ENOMEM. */
 int weir__otlp_job_spans(weir__otlp_job *job, const weir_span_batch *batch, uint64_t max_bytes);
+/* WEIR_OK, WEIR_ENOMEM or WEIR_EBUSY. */
+int weir__otlp_job_metrics(weir__otlp_job *job, weir_metrics *metrics, const weir_span_batch *who,
+                           uint64_t max_bytes);
 /* What was appended to the text since the last part is one, of so many items. */
 bool weir__otlp_job_end_part(weir__otlp_job *job, uint64_t items);
 
