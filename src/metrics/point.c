@@ -132,6 +132,8 @@ static double point_quantile(const weir_metrics_family *family, const weir_metri
                              double q)
 {
     double const rank = q * (double)(point->count - 1);
+    if (q >= 1)
+        return point->max; /* This is known, and so is the least. */
     double value = 0;
     uint64_t below = point->zero_count;
     for (size_t i = 0; i < point->bucket_count && (double)below <= rank; i++) {
