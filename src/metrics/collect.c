@@ -106,7 +106,7 @@ int weir_metrics_collect(weir_metrics *metrics, const weir_metrics_visitor *visi
          family != NULL && !scrape.failed; family = collect_next(metrics, family))
         collect_family(&scrape, family);
     collect_end(metrics);
-    weir__free(&metrics->env, scrape.series, scrape.series_room * sizeof *scrape.series);
+    weir__free(&metrics->env, scrape.series, scrape.series_room * sizeof(weir_metrics_series *));
     weir__free(&metrics->env, scrape.scratch, scrape.scratch_size);
     return scrape.failed ? WEIR_ENOMEM : WEIR_OK;
 }

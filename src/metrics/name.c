@@ -65,7 +65,9 @@ bool weir__metrics_name_key_valid(const char *key)
 static void name_append_plain(weir__text *out, const char *name, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
-        char const c = name_plain(name[i]) || name[i] == ':' ? name[i] : '_';
+        char c = '_';
+        if (name_plain(name[i]) || name[i] == ':')
+            c = name[i];
         bool const repeats = c == '_' && out->size > 0 && out->data[out->size - 1] == '_';
         if (!repeats)
             weir__text_bytes(out, &c, 1);
