@@ -40,7 +40,7 @@ void weir__otlp_double(weir__text *out, double value)
 static void otlp_base64(weir__text *out, const uint8_t *bytes, size_t size)
 {
     static const char letters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
     weir__text_str(out, "\"");
     for (size_t i = 0; i < size; i += 3) {
         size_t const left = size - i;
@@ -48,8 +48,8 @@ static void otlp_base64(weir__text *out, const uint8_t *bytes, size_t size)
                                (left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) |
                                (left > 2 ? (uint32_t)bytes[i + 2] : 0);
         char const quad[4] = {letters[group >> 18], letters[group >> 12 & 63],
-                              left > 1 ? letters[group >> 6 & 63] : '=',
-                              left > 2 ? letters[group & 63] : '='};
+                              letters[left > 1 ? group >> 6 & 63 : 64],
+                              letters[left > 2 ? group & 63 : 64]};
         weir__text_bytes(out, quad, 4);
     }
     weir__text_str(out, "\"");

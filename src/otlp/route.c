@@ -34,7 +34,7 @@ static const char *otlp_authority(otlp_url *url, const char *text, size_t size)
     address[size] = '\0';
     const char *const bracket = strrchr(address, ']');
     if (strchr(bracket != NULL ? bracket : address, ':') == NULL)
-        (void)strcat(address, ":80");
+        memcpy(address + size, ":80", sizeof ":80");
     if (weir_address_parse(&url->address, address) != WEIR_OK)
         return "the endpoint's host is a name, or its port is none: an IP address or localhost is "
                "needed";
@@ -160,7 +160,7 @@ const char *weir__otlp_route_error(const weir_otlp_options *options, weir_otlp_s
 int weir__otlp_route_load(weir__otlp_route *route, const weir_env *env,
                           const weir_otlp_options *options, weir_otlp_signal signal)
 {
-    otlp_url url;
+    otlp_url url = {.path = weir_http_str(""), .suffix = ""};
     const weir_http_header *headers;
     size_t count;
     (void)otlp_url_of(&url, options, signal);
