@@ -130,7 +130,7 @@ static void a_retry_after_that_says_nothing_leaves_the_backoff(void **state)
                                          "-1",
                                          "Sun, 06 Nov 1994 08:49:36 GMT",
                                          "",
-                                         "Sunday, 06-Nov-44 08:49:57 GMT",
+                                         "Sunday, 06-Nov-45 08:49:57 GMT",
                                          "Sun, 06 Now 1994 08:49:57 GMT",
                                          "Sun, 06 Nov 1994 24:49:57 GMT",
                                          "Sun Nov  0 08:49:57 1994",

@@ -81,7 +81,7 @@ static bool date_day_first(const char *at, date_parts *date, unsigned this_year)
         !date_clock(&at, &date->seconds) || strcmp(at, " GMT") != 0)
         return false;
     if (sign[0] == '-') /* The one that is at most 50 years ahead. */
-        for (date->year += 1900; date->year + 50 < this_year;)
+        for (date->year += 1900; date->year + 50 <= this_year;)
             date->year += 100;
     return true;
 }
