@@ -89,6 +89,12 @@ static int32_t exponential_within(uint64_t fraction, int32_t scale)
     return exponential_above(fraction, (uint32_t)nearest, scale) ? nearest : nearest - 1;
 }
 
+/* Divided by 2^shift, rounded down. */
+static int64_t exponential_shifted(int64_t index, int32_t shift)
+{
+    return ((index + (INT64_C(1) << 40)) >> shift) - ((INT64_C(1) << 40) >> shift);
+}
+
 int32_t weir__exponential_index(double value, int32_t scale)
 {
     uint64_t bits = weir__real_bits(value);
@@ -100,19 +106,13 @@ int32_t weir__exponential_index(double value, int32_t scale)
     uint64_t const fraction = bits & ((UINT64_C(1) << EXPONENTIAL_FRACTION) - 1);
     if (scale <= 0) { /* Upper bounds belong to their buckets. */
         int32_t const octave = fraction > 0 ? exponent : exponent - 1;
-        return (int32_t)((octave + (INT64_C(1) << 32)) >> -scale) -
-               (int32_t)((INT64_C(1) << 32) >> -scale);
+        return (int32_t)exponential_shifted(octave, -scale);
     }
     int32_t const first = exponent * (INT32_C(1) << scale);
     return fraction > 0 ? first + exponential_within(fraction, scale) : first - 1;
 }
 
 /* ---- Counting ---- */
-
-static int64_t exponential_shifted(int64_t index, int32_t shift)
-{
-    return ((index + (INT64_C(1) << 40)) >> shift) - ((INT64_C(1) << 40) >> shift);
-}
 
 /* By how much the scale must fall for `low` and `high` to be less than `places` apart. */
 static int32_t exponential_shift(int64_t low, int64_t high, uint32_t places)
