@@ -6,6 +6,7 @@ BEGIN {
     public["loop"] = "base address"
     public["caller"] = "base breaker balancer limiter outlier retry"
     public["propagation"] = public["tracer"] = public["sampler"] = public["trace_store"] = public["tail"] = public["metrics"] = "base trace"
+    public["telemetry"] = "base trace metrics address loop http otlp tracer sampler propagation span_writer"
     public["instrument"] = "base trace tracer propagation metrics address loop http breaker balancer limiter outlier retry caller"
     public["mesh"] = "base kv config registry caller breaker balancer limiter outlier retry"
     public["gateway"] = "base address loop http breaker balancer limiter outlier retry caller health probe_http probe_tcp kv store config registry mesh admin trace tracer propagation metrics instrument"
@@ -14,7 +15,7 @@ BEGIN {
     public["span_writer"] = "base trace"
     public["probe_http"] = "base address loop http health"
     public["probe_tcp"] = "base address loop health"
-    private["gateway"] = private["otlp"] = private["probe_http"] = private["probe_tcp"] = "net/"
+    private["gateway"] = private["otlp"] = private["telemetry"] = private["probe_http"] = private["probe_tcp"] = "net/"
     net = "base address loop http"
 }
 function among(word, list) { return index(" " list " ", " " word " ") > 0 }

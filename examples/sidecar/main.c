@@ -3,6 +3,7 @@
 #include "demo.h"
 
 #include <weir/gateway.h>
+#include <weir/telemetry.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,11 +14,13 @@
 #include <unistd.h>
 
 #define DRAIN_NS       UINT64_C(10000000000) /* Then it ends, whatever still runs. */
+#define LAST_NS        UINT64_C(3000000000)  /* Then the last spans are given up. */
 #define MAX_FILE_BYTES (1 << 20)
 
 typedef struct sidecar {
     const char *file;
     weir_loop *loop;
+    weir_telemetry *telemetry;
     weir_gateway *gateway;
     weir_loop_timer *last_call;
     bool draining;
@@ -74,6 +77,28 @@ static void on_problem(const char *name, const char *message, void *user)
     (void)fprintf(stderr, "%s: %s\n", name, message);
 }
 
+static void on_ignored(const char *name, const char *value, const char *reason, void *user)
+{
+    (void)user;
+    (void)fprintf(stderr, "%s=%s is ignored: %s\n", name, value, reason);
+}
+
+static void on_telemetry(const char *message, void *user)
+{
+    (void)user;
+    (void)fprintf(stderr, "telemetry: %s\n", message);
+}
+
+/* Spans and pushed metrics, as OTEL_... variables ask for them. */
+static int start_telemetry(sidecar *s)
+{
+    weir_telemetry_options options = WEIR_TELEMETRY_OPTIONS_INIT;
+    options.scope_name = "weir";
+    options.source.on_ignored = on_ignored;
+    options.on_warning = on_telemetry;
+    return weir_telemetry_create(&s->telemetry, s->loop, &options);
+}
+
 /* Starts the gateway on the file, or puts the file in force if it runs already. */
 static bool configure(sidecar *s)
 {
@@ -91,7 +116,11 @@ static bool configure(sidecar *s)
         options.on_admin = on_admin;
         options.on_problem = on_problem;
         options.user = s;
+        options.tracer = weir_telemetry_tracer(s->telemetry);
+        options.formats = weir_telemetry_formats(s->telemetry);
         result = weir_gateway_create(&s->gateway, s->loop, config, &options, &error);
+        if (result == WEIR_OK)
+            result = weir_telemetry_push(s->telemetry, weir_gateway_get_metrics(s->gateway));
     }
     weir_gateway_config_destroy(config);
     if (result != WEIR_OK)
@@ -112,9 +141,20 @@ static void on_signal(int number)
     errno = kept;
 }
 
+static void on_told(int result, void *user)
+{
+    if (result != WEIR_OK)
+        (void)fprintf(stderr, "telemetry: the last of it was lost: %s\n", weir_strerror(result));
+    weir_loop_stop(((sidecar *)user)->loop);
+}
+
+/* At once, if it was told to stop before. */
 static void stop(void *user)
 {
-    weir_loop_stop(((sidecar *)user)->loop);
+    sidecar *const s = user;
+    uint64_t const until_ns = weir_loop_now_ns(s->loop) + LAST_NS;
+    if (weir_telemetry_shutdown(s->telemetry, until_ns, on_told, s) != WEIR_OK)
+        weir_loop_stop(s->loop);
 }
 
 static void stop_late(uint64_t now_ns, void *user)
@@ -216,6 +256,8 @@ static bool start(sidecar *s)
     if (result == WEIR_OK)
         result = demo_start(&s->upstreams, s->loop);
     if (result == WEIR_OK)
+        result = start_telemetry(s);
+    if (result == WEIR_OK)
         result = weir_loop_timer_create(&s->last_call, s->loop, stop_late, s);
     if (result != WEIR_OK) {
         (void)fprintf(stderr, "sidecar: %s\n", weir_strerror(result));
@@ -240,7 +282,8 @@ int main(int argc, char **argv)
         print_what_to_try(&s);
         (void)weir_loop_run(s.loop);
     }
-    weir_gateway_destroy(s.gateway);
+    weir_gateway_destroy(s.gateway); /* Its requests end their spans. */
+    weir_telemetry_destroy(s.telemetry);
     demo_stop(&s.upstreams);
     weir_loop_timer_destroy(s.last_call);
     weir_loop_destroy(s.loop);

@@ -150,6 +150,24 @@ bool weir_instrument_is_carrier(const weir_instrument *instrument, weir_http_sli
 
 /* ---- Served ---- */
 
+/* Host and port of what the client asked for; an IPv6 address has no brackets. */
+static void http_describe_authority(weir_span *span, weir_http_slice authority)
+{
+    const char *const data = authority.data;
+    bool const bracketed = authority.size > 0 && data[0] == '[';
+    size_t end = 0;
+    while (end < authority.size && data[end] != (bracketed ? ']' : ':'))
+        end++;
+    http_set_text(span, "server.address", (weir_http_slice){data + bracketed, end - bracketed});
+    int64_t port = 0;
+    for (size_t i = end + 1 + bracketed; i < authority.size; i++)
+        port =
+            data[i] >= '0' && data[i] <= '9' && port < 65536 ? port * 10 + (data[i] - '0') : 65536;
+    weir_attribute const attribute = weir_attribute_int("server.port", port);
+    if (port > 0 && port < 65536)
+        weir_span_set(span, &attribute, 1);
+}
+
 static void http_describe_request(weir_server_call *call, const weir_http_request *request,
                                   const weir_address *peer)
 {
@@ -164,7 +182,7 @@ static void http_describe_request(weir_server_call *call, const weir_http_reques
         weir_http_find(request->headers, request->header_count, "User-Agent");
     weir_span_set(&call->span, attributes, 3);
     http_set_text(&call->span, "url.path", http_without_query(request->path));
-    http_set_text(&call->span, "server.address", request->authority);
+    http_describe_authority(&call->span, request->authority);
     http_set_text(&call->span, "http.route", weir_http_str(call->route));
     if (call->method[0] == '_')
         http_set_text(&call->span, "http.request.method_original", request->method);
