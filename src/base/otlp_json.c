@@ -7,10 +7,8 @@
 
 void weir__otlp_hex(weir__text *out, const uint8_t *bytes, size_t count)
 {
-    static const char digits[] = "0123456789abcdef";
     weir__text_str(out, "\"");
-    for (size_t i = 0; i < count; i++)
-        weir__text_bytes(out, (const char[]){digits[bytes[i] / 16], digits[bytes[i] % 16]}, 2);
+    weir__text_hex(out, bytes, count);
     weir__text_str(out, "\"");
 }
 

@@ -87,6 +87,21 @@ void weir__text_u64(weir__text *text, uint64_t value)
     weir__text_bytes(text, digits + first, sizeof digits - first);
 }
 
+void weir__text_hex(weir__text *text, const void *data, size_t size)
+{
+    static const char digits[] = "0123456789abcdef";
+    const unsigned char *const bytes = data;
+    char pairs[64];
+    for (size_t i = 0; i < size;) {
+        size_t used = 0;
+        for (; i < size && used < sizeof pairs; i++) {
+            pairs[used++] = digits[bytes[i] / 16];
+            pairs[used++] = digits[bytes[i] % 16];
+        }
+        weir__text_bytes(text, pairs, used);
+    }
+}
+
 void weir__text_double(weir__text *text, double value)
 {
     char digits[40];
@@ -219,16 +234,13 @@ bool weir__text_is_utf8(const void *data, size_t size)
 
 void weir__text_json_value(weir__text *text, const void *data, size_t size)
 {
-    static const char digits[] = "0123456789abcdef";
-    const unsigned char *const bytes = data;
     if (weir__text_is_utf8(data, size)) {
         weir__text_str(text, "\"value\":");
         weir__text_json(text, data, size);
         return;
     }
     weir__text_str(text, "\"hex\":\"");
-    for (size_t i = 0; i < size; i++)
-        weir__text_bytes(text, (const char[]){digits[bytes[i] / 16], digits[bytes[i] % 16]}, 2);
+    weir__text_hex(text, data, size);
     weir__text_str(text, "\"");
 }
 

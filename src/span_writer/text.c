@@ -2,25 +2,45 @@
 
 #include <time.h>
 
+/* How many bytes stand for themselves. */
+static size_t line_plain(const char *text, size_t size)
+{
+    size_t i = 0;
+    while (i < size && text[i] >= ' ' && text[i] < 0x7f && text[i] != '"' && text[i] != '\\')
+        i++;
+    return i;
+}
+
+/* The letter at `p`, of `left` bytes; how many it has. */
+static size_t line_letter(weir__text *out, const unsigned char *p, size_t left)
+{
+    size_t bad = 0;
+    size_t const length = weir__text_utf8(p, left, &bad);
+    if (length == 1 && (p[0] < ' ' || p[0] == 0x7f))
+        weir__text_format(out, "\\u%04x", (unsigned)p[0]);
+    else if (length == 2 && p[0] == 0xc2 && p[1] < 0xa0)
+        weir__text_format(out, "\\u%04x", (unsigned)p[1]);
+    else if (length == 0)
+        weir__text_str(out, "\xef\xbf\xbd");
+    else if (length == 1)
+        weir__text_bytes(out, (const char[]){'\\', (char)p[0]}, 2); /* A quote or backslash. */
+    else
+        weir__text_bytes(out, p, length);
+    return length > 0 ? length : bad;
+}
+
 /* No control gets through: ASCII's, DEL, or those of C1. */
 static void line_quoted(weir__text *out, const char *text, size_t size)
 {
     weir__text_str(out, "\"");
-    for (size_t i = 0; i < size;) {
-        const unsigned char *const p = (const unsigned char *)text + i;
-        size_t bad = 0;
-        size_t const length = weir__text_utf8(p, size - i, &bad);
-        if (length == 1 && (p[0] < ' ' || p[0] == 0x7f))
-            weir__text_format(out, "\\u%04x", (unsigned)p[0]);
-        else if (length == 2 && p[0] == 0xc2 && p[1] < 0xa0)
-            weir__text_format(out, "\\u%04x", (unsigned)p[1]);
-        else if (length == 0)
-            weir__text_str(out, "\xef\xbf\xbd");
-        else if (p[0] == '"' || p[0] == '\\')
-            weir__text_bytes(out, (const char[]){'\\', (char)p[0]}, 2);
+    while (size > 0) {
+        size_t done = line_plain(text, size);
+        if (done > 0)
+            weir__text_bytes(out, text, done);
         else
-            weir__text_bytes(out, p, length);
-        i += length > 0 ? length : bad;
+            done = line_letter(out, (const unsigned char *)text, size);
+        text += done;
+        size -= done;
     }
     weir__text_str(out, "\"");
 }
@@ -34,12 +54,6 @@ static void line_key(weir__text *out, const char *key)
         weir__text_str(out, key);
     else
         line_quoted(out, key, strlen(key));
-}
-
-static void line_hex(weir__text *out, const uint8_t *bytes, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        weir__text_format(out, "%02x", (unsigned)bytes[i]);
 }
 
 /* ---- Values ---- */
@@ -82,7 +96,7 @@ static void line_value(weir__text *out, const weir_attribute *attribute)
     case WEIR_ATTRIBUTE_DOUBLE: line_double(out, attribute->as.real); return;
     case WEIR_ATTRIBUTE_BYTES:
         weir__text_str(out, "0x");
-        line_hex(out, attribute->as.bytes, attribute->count);
+        weir__text_hex(out, attribute->as.bytes, attribute->count);
         return;
     case WEIR_ATTRIBUTE_STRINGS:
     case WEIR_ATTRIBUTE_BOOLS:
@@ -145,9 +159,9 @@ void weir__span_line(weir__text *out, const weir_span_data *span)
 {
     uint64_t const took_ns = span->end_ns - span->start_ns;
     line_time(out, span->start_ns);
-    line_hex(out, span->context.trace_id, sizeof span->context.trace_id);
+    weir__text_hex(out, span->context.trace_id, sizeof span->context.trace_id);
     weir__text_str(out, " ");
-    line_hex(out, span->context.span_id, sizeof span->context.span_id);
+    weir__text_hex(out, span->context.span_id, sizeof span->context.span_id);
     weir__text_str(out, line_kind(span->kind));
     line_quoted(out, span->name, strlen(span->name));
     weir__text_str(out, " ");

@@ -113,6 +113,18 @@ static void what_cannot_be_formatted_is_a_failure(void **state)
 }
 
 /* RFC 8259, section 7. */
+static void hex_is_two_digits_a_byte(void **state)
+{
+    (void)state;
+    unsigned char bytes[40] = {0x00, 0x9a, 0xff};
+    weir__text_hex(&f.text, bytes, 3);
+    assert_string_equal(f.text.data, "009aff");
+    weir__text_clear(&f.text);
+    weir__text_hex(&f.text, bytes, sizeof bytes);
+    assert_int_equal(f.text.size, 80);
+    assert_string_equal(f.text.data + 60, "00000000000000000000");
+}
+
 static void expect_double(double value, const char *expected)
 {
     weir__text_clear(&f.text);
@@ -201,6 +213,7 @@ int main(void)
         TEST(grows_without_losing_a_byte),
         TEST(the_first_failed_allocation_sticks),
         TEST(what_cannot_be_formatted_is_a_failure),
+        TEST(hex_is_two_digits_a_byte),
         TEST(a_double_is_as_short_as_reads_back_the_same),
         TEST(json_escapes_what_it_must),
         TEST(json_keeps_utf8),
