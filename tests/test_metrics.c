@@ -257,7 +257,7 @@ static void any_bounds_find_their_values(void **state)
 static void a_histogram_may_have_no_bounds_or_only_zero(void **state)
 {
     (void)state;
-    static const double zero[] = {0};
+    static const double zero[] = {-0.0};
     weir_metrics_family_options options = metrics_options(WEIR_METRICS_HISTOGRAM, "a");
     options.bounds = zero;
     weir_metrics_series *const none = metrics_series(metrics_family(&options), NULL);
@@ -273,6 +273,7 @@ static void a_histogram_may_have_no_bounds_or_only_zero(void **state)
     assert_int_equal(metrics_collect()->bucket_count, 2);
     assert_int_equal(f.buckets[0], 1);
     assert_int_equal(f.buckets[1], 2);
+    metrics_assert_shows(metrics_page(), "b_bucket{le=\"0\"} 1\n");
 }
 
 static void seconds_have_the_bounds_of_the_semantic_conventions(void **state)

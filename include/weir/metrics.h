@@ -20,8 +20,9 @@
  * instrument does not have, a whole number beyond 64 bits.
  *
  * fork(): the child has its own copy, which goes on from what its parent had counted: clear the
- * families there, or start anew, if both are shown to the same reader. What another thread of the
- * parent was recording at that instant may lack its part of a sum.
+ * families there, or start anew, if both are shown to the same reader. Of a value that another
+ * thread of the parent was recording at that instant, the copy may have a part; and the cell of a
+ * thread whose buckets were being joined just then begins at 0.
  *
  * Threads:    any function, any thread; destroy comes last. The recording functions are not for
  *             signal handlers.
@@ -30,9 +31,9 @@
  *             visitors run in them, one scrape at a time, with no lock held that another call needs.
  * Allocation: families and series are; so is the cell of a thread, at the first event that it
  *             counts in a series. If there is no memory for it, the event is counted in a shared
- *             cell. A cell has 64 bytes for a counter, about 8 bytes a bucket else: 192 with the
- *             default buckets, 1.4 KiB if exponential, 8.2 KiB for a summary. A series has one, and
- *             one more for each thread that uses it.
+ *             cell. A cell has 88 bytes for a counter; 232 for a histogram with the default buckets,
+ *             1.4 KiB if exponential, 8.2 KiB for a summary. A series has one, some 250 bytes and
+ *             8 a thread of `threads`, and one more cell for each thread that uses it.
  */
 #ifndef WEIR_METRICS_H
 #define WEIR_METRICS_H
@@ -231,9 +232,10 @@ WEIR_API int weir_metrics_observe_double(weir_metrics_observer *observer, const 
 typedef void (*weir_metrics_write_fn)(const void *data, size_t size, void *user);
 
 /**
- * Write all series as Prometheus text 0.0.4. Within one histogram, _count is its +Inf bucket and
- * _sum is of the same events: each thread's share is read as it was at one instant, unless that
- * thread is stopped in the middle of a recording; then _sum may lack, or have, that one event more.
+ * Write all series as Prometheus text 0.0.4. Within one histogram, _count is its +Inf bucket, and
+ * _sum is of the same events: each thread's share is read again until it was not written meanwhile.
+ * After 1000 times (of a thread that records without a pause, or was stopped within a recording),
+ * _sum may have more than _count, by what was recorded while it was read.
  * An EXPONENTIAL is shown as a histogram with powers of 2 for bounds.
  *
  * @return WEIR_OK; WEIR_ENOMEM: nothing was written; WEIR_EBUSY: called by an observe callback or a

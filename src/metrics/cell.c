@@ -115,18 +115,16 @@ void weir__ring_add(weir__word *words, uint32_t places, int64_t index, uint64_t 
 
 void weir__ring_move_begin(weir__word *words, pthread_mutex_t *lock)
 {
-    if (lock == NULL)
-        return;
-    pthread_mutex_lock(lock);
+    if (lock != NULL)
+        pthread_mutex_lock(lock);
     uint64_t const seq = weir__word_get(&words[WEIR__CELL_SEQ]);
     atomic_store_explicit(&words[WEIR__CELL_SEQ], seq | WEIR__CELL_MOVING, memory_order_relaxed);
 }
 
 void weir__ring_move_end(weir__word *words, pthread_mutex_t *lock)
 {
-    if (lock == NULL)
-        return;
     uint64_t const seq = weir__word_get(&words[WEIR__CELL_SEQ]);
     weir__word_set(&words[WEIR__CELL_SEQ], seq & ~WEIR__CELL_MOVING);
-    pthread_mutex_unlock(lock);
+    if (lock != NULL)
+        pthread_mutex_unlock(lock);
 }

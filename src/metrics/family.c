@@ -160,7 +160,10 @@ static void family_fill(weir_metrics_family *family, const weir__text *unit, con
     char *at = (char *)(family + 1);
     double const infinity = WEIR__INFINITY;
     weir__buckets_plan(&family->buckets, o->bounds, o->bound_count);
-    o->bounds = family_put(&at, o->bounds, o->bound_count * sizeof(double));
+    double *const bounds = family_put(&at, o->bounds, o->bound_count * sizeof(double));
+    for (uint32_t i = 0; i < o->bound_count; i++)
+        bounds[i] += 0.0; /* -0 becomes 0, the bits of which are the least. */
+    o->bounds = bounds;
     (void)family_put(&at, &infinity, sizeof infinity);
     o->quantiles = family_put(&at, o->quantiles, o->quantile_count * sizeof(double));
     const char **const labels = (void *)at;

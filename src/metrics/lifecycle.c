@@ -23,9 +23,13 @@ static void metrics_in_parent(void *self)
     pthread_mutex_unlock(&metrics->lock);
 }
 
-/* Its lock, and its cells, may have been in use by threads that are no more. */
+/* Its lock, exemplars and cells may have been in use by threads that are no more. */
 static void metrics_mend(weir_metrics_series *series)
 {
+    bool const in_use = pthread_mutex_trylock(&series->lock) != 0;
+    for (size_t i = 0; in_use && series->exemplars != NULL && i < series->family->exemplar_count;
+         i++)
+        series->exemplars[i].used = false;
     pthread_mutex_init(&series->lock, NULL);
     weir__cell_mend(series->family, series->shared);
     for (uint32_t i = 0; i < series->threads; i++)

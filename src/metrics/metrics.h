@@ -189,15 +189,13 @@ void weir__buckets_plan(weir__buckets *buckets, const double *bounds, uint32_t c
 /* Into room for `cells` of `first`. */
 void weir__buckets_fill(weir__buckets *buckets, const double *bounds, uint16_t *first);
 
-/* How many bounds are below a value that is not below 0: the bucket that has it. */
-static inline size_t weir__buckets_find(const weir__buckets *buckets, double value)
+/* How many bounds are below the value with these bits, which has no sign: the bucket that has it. */
+static inline size_t weir__buckets_find(const weir__buckets *buckets, uint64_t bits)
 {
-    uint64_t const bits = weir__real_bits(value + 0.0); /* -0 becomes 0. */
     uint64_t const key = bits >> buckets->shift;
     uint64_t cell = key > buckets->least ? key - buckets->least : 0;
     cell = cell < buckets->cells ? cell : buckets->cells - 1;
     size_t at = buckets->first[cell];
-    /* Not below 0, doubles are in the order of their bits. */
     for (uint32_t i = 0; i < buckets->steps; i++)
         at += weir__real_bits(buckets->bounds[at]) < bits;
     return at;

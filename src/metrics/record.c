@@ -3,6 +3,8 @@
 
 #include <float.h>
 
+#define RECORD_INFINITY (UINT64_C(0x7ff) << 52)
+
 static WEIR__APART void record_refuse(weir_metrics_series *series)
 {
     weir__metrics_refuse(series->family->metrics);
@@ -55,19 +57,33 @@ void weir_metrics_set(weir_metrics_series *series, double value)
         atomic_store_explicit(&series->told, true, memory_order_release);
 }
 
-static inline void record_into(weir_metrics_series *series, weir__word *words, double value,
-                               pthread_mutex_t *lock)
+/* What all kinds have; `bits` are the value's. Not below 0, doubles are in the order of theirs. */
+static inline void record_head(weir__word *words, double value, uint64_t bits)
+{
+    weir__word_add_real(&words[WEIR__CELL_SUM], value);
+    if (WEIR__UNLIKELY(bits < weir__word_get(&words[WEIR__CELL_MIN])))
+        weir__word_set(&words[WEIR__CELL_MIN], bits);
+    if (WEIR__UNLIKELY(bits > weir__word_get(&words[WEIR__CELL_MAX])))
+        weir__word_set(&words[WEIR__CELL_MAX], bits);
+}
+
+static inline void record_bucket(const weir_metrics_series *series, weir__word *words, double value,
+                                 uint64_t bits)
 {
     uint64_t const seq = weir__word_get(&words[WEIR__CELL_SEQ]);
     atomic_store_explicit(&words[WEIR__CELL_SEQ], seq + 1, memory_order_relaxed);
-    weir__word_add_real(&words[WEIR__CELL_SUM], value);
-    if (value < weir__word_real(&words[WEIR__CELL_MIN]))
-        weir__word_set(&words[WEIR__CELL_MIN], weir__real_bits(value));
-    if (value > weir__word_real(&words[WEIR__CELL_MAX]))
-        weir__word_set(&words[WEIR__CELL_MAX], weir__real_bits(value));
-    if (WEIR__LIKELY(series->kind == WEIR_METRICS_HISTOGRAM))
-        weir__word_add(&words[WEIR__CELL_BUCKETS + weir__buckets_find(&series->buckets, value)], 1);
-    else if (value == 0)
+    record_head(words, value, bits);
+    weir__word_add(&words[WEIR__CELL_BUCKETS + weir__buckets_find(&series->buckets, bits)], 1);
+    weir__word_set(&words[WEIR__CELL_SEQ], seq + 2);
+}
+
+static void record_spread(weir_metrics_series *series, weir__word *words, double value,
+                          pthread_mutex_t *lock)
+{
+    uint64_t const seq = weir__word_get(&words[WEIR__CELL_SEQ]);
+    atomic_store_explicit(&words[WEIR__CELL_SEQ], seq + 1, memory_order_relaxed);
+    record_head(words, value, weir__real_bits(value));
+    if (value == 0)
         weir__word_add(&words[WEIR__CELL_ZERO], 1);
     else if (series->kind == WEIR_METRICS_EXPONENTIAL)
         weir__exponential_record(words, series->places, value, lock);
@@ -76,28 +92,36 @@ static inline void record_into(weir_metrics_series *series, weir__word *words, d
     weir__word_set(&words[WEIR__CELL_SEQ], seq + 2);
 }
 
-static WEIR__APART void record_apart(weir_metrics_series *series, double value)
-{
-    bool locked;
-    weir__cell *const cell = weir__cell_enter(series, &locked);
-    record_into(series, cell->words, value, locked ? NULL : &series->lock);
-    weir__cell_leave(series, locked);
-}
-
-static inline bool record_valid(const weir_metrics_series *series, double value)
+static bool record_valid(const weir_metrics_series *series, double value)
 {
     return value >= 0 && value <= DBL_MAX && series->kind >= WEIR_METRICS_HISTOGRAM;
 }
 
-void weir_metrics_record(weir_metrics_series *series, double value)
+/* All that is not a histogram with a cell of this thread. */
+static WEIR__APART void record_apart(weir_metrics_series *series, double value)
 {
-    if (WEIR__UNLIKELY(!record_valid(series, value))) {
-        record_refuse(series);
+    if (!record_valid(series, value)) {
+        weir__metrics_refuse(series->family->metrics);
         return;
     }
+    bool locked;
+    weir__cell *const cell = weir__cell_enter(series, &locked);
+    value += 0.0; /* -0 becomes 0. */
+    if (series->kind == WEIR_METRICS_HISTOGRAM)
+        record_bucket(series, cell->words, value, weir__real_bits(value));
+    else
+        record_spread(series, cell->words, value, locked ? NULL : &series->lock);
+    weir__cell_leave(series, locked);
+}
+
+void weir_metrics_record(weir_metrics_series *series, double value)
+{
+    uint64_t const bits = weir__real_bits(value);
     weir__cell *const cell = weir__cell_own(series);
-    if (WEIR__LIKELY(cell != NULL))
-        record_into(series, cell->words, value, &series->lock);
+    /* Less than those of infinity are the bits of what is finite and has no sign. */
+    if (WEIR__LIKELY(bits < RECORD_INFINITY && series->kind == WEIR_METRICS_HISTOGRAM &&
+                     cell != NULL))
+        record_bucket(series, cell->words, value, bits);
     else
         record_apart(series, value);
 }
@@ -108,7 +132,7 @@ void weir_metrics_record(weir_metrics_series *series, double value)
 static size_t exemplar_slot(const weir_metrics_series *series, double value)
 {
     if (series->kind == WEIR_METRICS_HISTOGRAM)
-        return weir__buckets_find(&series->buckets, value);
+        return weir__buckets_find(&series->buckets, weir__real_bits(value + 0.0));
     if (series->kind == WEIR_METRICS_EXPONENTIAL && value > 0)
         return (uint32_t)(weir__exponential_index(value, 0) + 2048) %
                series->family->exemplar_count;
