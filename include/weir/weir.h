@@ -33,6 +33,7 @@
 #include <weir/span_writer.h>
 #include <weir/store.h>
 #include <weir/tail.h>
+#include <weir/telemetry.h>
 #include <weir/trace.h>
 #include <weir/trace_store.h>
 #include <weir/tracer.h>

@@ -36,7 +36,7 @@ void weir__otlp_lane_submit(weir__otlp_lane *lane, int error)
     }
     pthread_mutex_unlock(&lane->otlp->lock);
     if (error == WEIR_OK)
-        weir__otlp_wake(lane->otlp);
+        weir__waker_wake(&lane->otlp->waker);
 }
 
 void weir__otlp_lane_cancel(weir__otlp_lane *lane)
@@ -52,7 +52,7 @@ void weir__otlp_lane_cancel(weir__otlp_lane *lane)
     while (lane->telling && !pthread_equal(lane->teller, pthread_self()))
         pthread_cond_wait(&otlp->told, &otlp->lock);
     pthread_mutex_unlock(&otlp->lock);
-    weir__otlp_wake(otlp);
+    weir__waker_wake(&otlp->waker);
 }
 
 /* ---- The end of a job ---- */

@@ -3,10 +3,8 @@
 #include "otlp/otlp.h"
 
 #include "net/loop.h"
-#include "net/socket.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #define OTLP_MAX_CAP_NS (UINT64_C(1) << 56)
 
@@ -18,20 +16,9 @@ void weir__otlp_warn(weir_otlp *otlp, const weir_otlp_warning *warning)
         otlp->options.on_warning(warning, otlp->options.user);
 }
 
-void weir__otlp_wake(weir_otlp *otlp)
-{
-    /* A full pipe wakes as well. */
-    ssize_t const written = write(otlp->wake[1], "", 1);
-    (void)written;
-}
-
-static void otlp_on_wake(unsigned events, void *user)
+static void otlp_on_wake(void *user)
 {
     weir_otlp *const otlp = user;
-    char bytes[64];
-    (void)events;
-    while (read(otlp->wake[0], bytes, sizeof bytes) == (ssize_t)sizeof bytes)
-        continue;
     for (size_t i = 0; i < WEIR_OTLP_SIGNALS; i++)
         weir__otlp_lane_turn(&otlp->lanes[i]);
 }
@@ -116,19 +103,6 @@ const char *weir_otlp_options_error(const weir_otlp_options *options)
     return otlp_load(&loaded, options, &signal);
 }
 
-static int otlp_open_pipe(weir_otlp *otlp)
-{
-    if (pipe(otlp->wake) != 0) {
-        otlp->wake[0] = otlp->wake[1] = -1;
-        return WEIR_ESYSTEM;
-    }
-    if (weir__socket_prepare(otlp->wake[0]) != WEIR_OK ||
-        weir__socket_prepare(otlp->wake[1]) != WEIR_OK)
-        return WEIR_ESYSTEM;
-    return weir_loop_watch_create(&otlp->watch, otlp->loop, otlp->wake[0], WEIR_LOOP_READABLE,
-                                  otlp_on_wake, otlp);
-}
-
 static int otlp_open(weir_otlp *otlp)
 {
     weir_http_client_options client = WEIR_HTTP_CLIENT_OPTIONS_INIT;
@@ -136,7 +110,7 @@ static int otlp_open(weir_otlp *otlp)
     client.max_idle_per_address = 1;
     int result = weir_http_client_create(&otlp->client, otlp->loop, &client);
     if (result == WEIR_OK)
-        result = otlp_open_pipe(otlp);
+        result = weir__waker_open(&otlp->waker, otlp->loop, otlp_on_wake, otlp);
     for (int i = 0; result == WEIR_OK && i < WEIR_OTLP_SIGNALS; i++)
         result = weir__otlp_lane_open(&otlp->lanes[i], otlp, (weir_otlp_signal)i);
     return result;
@@ -163,7 +137,7 @@ int weir_otlp_create(weir_otlp **out, weir_loop *loop, const weir_otlp_options *
     otlp->env = *env;
     otlp->loop = loop;
     otlp->options = loaded;
-    otlp->wake[0] = otlp->wake[1] = -1;
+    otlp->waker.ends[0] = otlp->waker.ends[1] = -1;
     weir_retry_options const retry = {
         .struct_size = sizeof retry,
         .max_attempts = UINT32_MAX,
@@ -193,11 +167,8 @@ void weir_otlp_destroy(weir_otlp *otlp)
     weir_loop_timer_destroy(otlp->metrics_timer);
     for (size_t i = 0; i < WEIR_OTLP_SIGNALS; i++)
         weir__otlp_lane_close(&otlp->lanes[i]);
-    weir_loop_watch_destroy(otlp->watch);
+    weir__waker_close(&otlp->waker);
     weir_http_client_destroy(otlp->client);
-    for (size_t i = 0; i < 2; i++)
-        if (otlp->wake[i] >= 0)
-            (void)close(otlp->wake[i]);
     pthread_cond_destroy(&otlp->told);
     pthread_mutex_destroy(&otlp->lock);
     weir_env const env = otlp->env;

@@ -9,6 +9,8 @@
 #include <weir/otlp.h>
 #include <weir/retry.h>
 
+#include "net/waker.h"
+
 #include "base/text.h"
 
 #include <pthread.h>
@@ -82,8 +84,7 @@ struct weir_otlp {
     weir_env env;
     weir_loop *loop;
     weir_http_client *client;
-    weir_loop_watch *watch;
-    int wake[2];               /* A pipe; -1: none. */
+    weir__waker waker;
     weir_otlp_options options; /* Its texts are in the routes. */
     weir_retry_options retry;
     pthread_mutex_t lock;
@@ -137,6 +138,5 @@ bool weir__otlp_lane_claim(weir__otlp_lane *lane, uint64_t items);
 void weir__otlp_lane_submit(weir__otlp_lane *lane, int error);
 void weir__otlp_lane_cancel(weir__otlp_lane *lane);
 void weir__otlp_warn(weir_otlp *otlp, const weir_otlp_warning *warning);
-void weir__otlp_wake(weir_otlp *otlp);
 
 #endif
