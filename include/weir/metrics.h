@@ -28,10 +28,10 @@
  *             signal handlers.
  * Blocking:   recording never waits, but for a moment in threads beyond `threads`. The others take
  *             short mutexes. Scrapes wait for one another; of your code, observe callbacks and
- *             visitors run in them, one scrape at a time, with no lock held that another call needs.
+ *             visitors run in them, with no lock held that another call needs.
  * Allocation: families and series are; so is the cell of a thread, at the first event that it
  *             counts in a series. If there is no memory for it, the event is counted in a shared
- *             cell. A cell has 88 bytes for a counter; 232 for a histogram with the default buckets,
+ *             cell. A cell has 88 bytes for a counter, 232 for a histogram with default buckets,
  *             1.4 KiB if exponential, 8.2 KiB for a summary. A series has one, some 250 bytes and
  *             8 a thread of `threads`, and one more cell for each thread that uses it.
  */
@@ -66,7 +66,7 @@ typedef enum weir_metrics_number {
 typedef struct weir_metrics_options {
     size_t struct_size;  /**< Set by the macro; leave alone. */
     uint32_t threads;    /**< Threads that count without meeting, 1..1024, 8 bytes a series each.
-                              Those beyond share one cell, exactly, at the price of meeting in it. */
+                              Those beyond share one cell: exact as well, and slower. */
     bool created;        /**< OpenMetrics tells when a series began (_created). */
     const weir_env *env; /**< NULL for defaults; copied. */
 } weir_metrics_options;
@@ -127,8 +127,8 @@ typedef struct weir_metrics_family_options {
     int32_t max_scale;          /**< EXPONENTIAL: -10..20; where it starts from. */
     double accuracy;            /**< SUMMARY: relative, .0001...5; of values within the bins. */
     uint32_t max_bins;          /**< SUMMARY: 16..65536; beyond, the lowest are joined, so that low
-                                     quantiles lose their accuracy first. 1024 of 1 % reach from 1 us
-                                     to 13 min. */
+                                     quantiles lose their accuracy first. 1024 of 1 % reach from
+                                     1 us to 13 min. */
     const double *quantiles;    /**< SUMMARY: 0..1, rising; NULL = .5, .9, .99. */
     uint32_t quantile_count;    /**< 0..32. */
     weir_metrics_observe_fn observe; /**< COUNTER, UPDOWN, GAUGE: NULL, or where its values are. */
@@ -191,7 +191,7 @@ WEIR_API int weir_metrics_series_remove(weir_metrics_family *family, const char 
 
 /* ---- Recording ---- */
 
-/** COUNTER, which takes n >= 0, and UPDOWN. Modulo 2^64; shown within what 64 bits with sign hold. */
+/** COUNTER, which takes n >= 0 and stays at INT64_MAX, and UPDOWN, which wraps around there. */
 WEIR_API void weir_metrics_add(weir_metrics_series *series, int64_t n);
 /** The same of WEIR_METRICS_DOUBLE. */
 WEIR_API void weir_metrics_add_double(weir_metrics_series *series, double n);

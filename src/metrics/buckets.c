@@ -1,6 +1,6 @@
 #include "metrics/metrics.h"
 
-#define BUCKETS_FRACTION  50 /* Of a double's bits, what is not asked: a cell is a quarter octave. */
+#define BUCKETS_FRACTION  50 /* Lower bits of a double are not asked for: quarter octaves. */
 #define BUCKETS_MAX_CELLS 1024
 
 static uint64_t buckets_key(double bound, uint32_t shift)

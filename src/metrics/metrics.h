@@ -189,7 +189,7 @@ void weir__buckets_plan(weir__buckets *buckets, const double *bounds, uint32_t c
 /* Into room for `cells` of `first`. */
 void weir__buckets_fill(weir__buckets *buckets, const double *bounds, uint16_t *first);
 
-/* How many bounds are below the value with these bits, which has no sign: the bucket that has it. */
+/* How many bounds are below the value of these bits, which has no sign: the bucket it goes to. */
 static inline size_t weir__buckets_find(const weir__buckets *buckets, uint64_t bits)
 {
     uint64_t const key = bits >> buckets->shift;

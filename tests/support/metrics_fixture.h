@@ -12,6 +12,53 @@
 #define METRICS_SECOND  UINT64_C(1000000000)
 #define METRICS_START_S UINT64_C(1700000000)
 
+#define METRICS_INFINITY ((double)1e300 * 1e300)
+
+static inline uint64_t bits_of(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static inline double of_bits(uint64_t bits)
+{
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* The doubles next to one that is above 0, or, upwards, 0. */
+static inline double above(double value)
+{
+    return of_bits(bits_of(value) + 1);
+}
+
+static inline double below(double value)
+{
+    return of_bits(bits_of(value) - 1);
+}
+
+/* 2^e of a normal number. */
+static inline double power(int e)
+{
+    return of_bits((uint64_t)(e + 1023) << 52);
+}
+
+/* The same double, to the last bit. */
+static inline void assert_same(double value, double expected)
+{
+    if (bits_of(value) != bits_of(expected))
+        fail_msg("%.17g is not %.17g", value, expected);
+}
+
+static inline void assert_near(double value, double expected, double relative)
+{
+    double const off = value > expected ? value - expected : expected - value;
+    if (!(off <= relative * expected))
+        fail_msg("%.17g is not within %g of %.17g", value, relative, expected);
+}
+
 typedef struct metrics_fixture {
     fake_env fake;
     weir_metrics *metrics;
