@@ -204,6 +204,7 @@ static void families_whose_samples_would_be_named_alike_are_refused(void **state
 
 /* ---- Series ---- */
 
+/* What users ask of Prometheus clients: to look labels up once, and keep what was found. */
 static void the_same_labels_are_the_same_series(void **state)
 {
     (void)state;

@@ -153,12 +153,12 @@ void weir__exponential_put(weir__word *words, uint32_t places, int64_t index, in
     if (coarser > 0)
         exponential_coarsen(words, places, coarser, lock);
     index = exponential_shifted(index, scale - own + coarser);
-    uint64_t const end = weir__word_get(&words[WEIR__CELL_LOW]);
-    if (end != 0) {
-        int64_t const low = weir__ring_index(end);
-        int64_t const high = weir__ring_index(weir__word_get(&words[WEIR__CELL_HIGH]));
-        int32_t const shift =
-            exponential_shift(index < low ? index : low, index > high ? index : high, places);
+    uint64_t const low = weir__word_get(&words[WEIR__CELL_LOW]);
+    uint64_t const high = weir__word_get(&words[WEIR__CELL_HIGH]);
+    uint64_t const end = weir__ring_end(index);
+    if (low != 0 && (end < low || end > high)) {
+        int32_t const shift = exponential_shift(weir__ring_index(end < low ? end : low),
+                                                weir__ring_index(end > high ? end : high), places);
         if (shift > 0)
             exponential_coarsen(words, places, shift, lock);
         index = exponential_shifted(index, shift);

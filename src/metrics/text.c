@@ -80,7 +80,10 @@ static void text_hex(weir__text *out, const uint8_t *bytes, size_t size)
         weir__text_format(out, "%02x", bytes[i]);
 }
 
-/* The one above `low`, up to `high`, if there is one. */
+/*
+ * The one above `low`, up to `high`, if there is one. Its labels have 63 characters of the 128 that
+ * are allowed.
+ */
 static void text_exemplar(text_page *page, const weir_metrics_point *point, double low, double high)
 {
     for (size_t i = 0; page->open && i < point->exemplar_count; i++) {
