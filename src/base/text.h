@@ -27,7 +27,7 @@ void weir__text_cut(weir__text *text, size_t size); /* To its first bytes; forge
 bool weir__text_ok(const weir__text *text);
 void weir__text_bytes(weir__text *text, const void *data, size_t size);
 void weir__text_str(weir__text *text, const char *str);
-void weir__text_u64(weir__text *text, uint64_t value); /* Decimal. */
+void weir__text_u64(weir__text *text, uint64_t value);                /* Decimal. */
 void weir__text_hex(weir__text *text, const void *data, size_t size); /* Lower case. */
 /* A finite number, as short as reads back the same: 0.1, 1e+100, -3. In any locale. */
 void weir__text_double(weir__text *text, double value);

@@ -22,7 +22,7 @@
 /* ---- Client ---- */
 
 typedef struct peer_reply {
-    int status;      /* 0: the connection was closed or reset before a whole reply. */
+    int status;       /* 0: the connection was closed or reset before a whole reply. */
     char head[16384]; /* Status line and headers; to some readers, all. */
     char body[65536];
     size_t body_size;
