@@ -16,7 +16,8 @@
 struct weir_sampler {
     weir_sampler_options options;
     weir_env env;
-    size_t rules_size;           /* Of options.rules with their texts; 0 = none. */
+    weir_sampler_rule *rules; /* With their texts; NULL = none. */
+    size_t rules_size;
     weir_sampler *owned;         /* The root of one that was created by its name; or NULL. */
     uint64_t interval_ns;        /* RATE_LIMITED: of a trace... */
     uint64_t burst_ns;           /* ...and of all that may come at once. */
@@ -251,7 +252,7 @@ static int sampler_copy_rules(weir_sampler *sampler, const weir_sampler_options 
         rules[i].attribute = sampler_copy_text(&at, rules[i].attribute);
         rules[i].value = sampler_copy_text(&at, rules[i].value);
     }
-    sampler->options.rules = rules;
+    sampler->options.rules = sampler->rules = rules;
     sampler->rules_size = size;
     return WEIR_OK;
 }
@@ -289,8 +290,7 @@ void weir_sampler_destroy(weir_sampler *sampler)
         return;
     weir_env const env = sampler->env;
     weir_sampler_destroy(sampler->owned);
-    if (sampler->rules_size > 0)
-        weir__free(&env, (void *)(uintptr_t)sampler->options.rules, sampler->rules_size);
+    weir__free(&env, sampler->rules, sampler->rules_size);
     weir__free(&env, sampler, sizeof *sampler);
 }
 
@@ -345,10 +345,9 @@ weir_sampling weir_sampler_hook(weir_sampler *sampler)
     return (weir_sampling){sampler_decide, sampler};
 }
 
-double weir_sampler_ratio(const weir_sampler *sampler)
+double weir_sampler_ratio(weir_sampler *sampler)
 {
-    weir_sampler *const self = (weir_sampler *)(uintptr_t)sampler;
     bool const has_one = sampler->options.kind == WEIR_SAMPLER_RATIO ||
                          sampler->options.kind == WEIR_SAMPLER_ADAPTIVE;
-    return has_one ? sampler_ratio(atomic_load(&self->threshold)) : 1;
+    return has_one ? sampler_ratio(atomic_load(&sampler->threshold)) : 1;
 }

@@ -444,7 +444,7 @@ int weir_tail_create(weir_tail **out, const weir_tail_options *options)
     weir_tail *const tail = weir__alloc(&env, sizeof *tail);
     if (tail == NULL)
         return WEIR_ENOMEM;
-    tail->batch = weir__alloc(&env, loaded.batch_size * sizeof tail->batch[0]);
+    tail->batch = weir__alloc(&env, loaded.batch_size * sizeof(void *));
     if (tail->batch == NULL) {
         weir__free(&env, tail, sizeof *tail);
         return WEIR_ENOMEM;
@@ -476,7 +476,7 @@ void weir_tail_destroy(weir_tail *tail)
     weir__span_free(&env, tail->source);
     weir__map_free(&tail->traces);
     pthread_mutex_destroy(&tail->lock);
-    weir__free(&env, tail->batch, tail->options.batch_size * sizeof tail->batch[0]);
+    weir__free(&env, tail->batch, tail->options.batch_size * sizeof(void *));
     weir__free(&env, tail, sizeof *tail);
 }
 

@@ -102,7 +102,7 @@ WEIR_API void weir_sampler_destroy(weir_sampler *sampler);
 WEIR_API weir_sampling weir_sampler_hook(weir_sampler *sampler);
 
 /** The ratio in force: of RATIO and ADAPTIVE; 1 of others. */
-WEIR_API double weir_sampler_ratio(const weir_sampler *sampler);
+WEIR_API double weir_sampler_ratio(weir_sampler *sampler);
 
 WEIR_END_DECLS
 

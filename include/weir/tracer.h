@@ -229,7 +229,7 @@ WEIR_API int weir_tracer_shutdown(weir_tracer *tracer, uint64_t deadline_ns,
                                   weir_tracer_done_fn done, void *user);
 
 /** Counts and gauges; they are read one after another. */
-WEIR_API void weir_tracer_get_stats(const weir_tracer *tracer, weir_tracer_stats *stats);
+WEIR_API void weir_tracer_get_stats(weir_tracer *tracer, weir_tracer_stats *stats);
 
 /** Static name of a reason: "queue_full", and so on. Never NULL. */
 WEIR_API const char *weir_span_drop_name(weir_span_drop reason);

@@ -15,7 +15,7 @@ static uint64_t ot_hex(weir__field text)
     if (text.size == 0 || text.size > OT_DIGITS)
         return UINT64_MAX;
     for (size_t i = 0; i < OT_DIGITS; i++) {
-        char const c = i < text.size ? text.data[i] : '0';
+        int const c = i < text.size ? text.data[i] : '0';
         bool const letter = c >= 'a' && c <= 'f';
         if (!letter && (c < '0' || c > '9'))
             return UINT64_MAX;
@@ -71,7 +71,9 @@ static void ot_append(char *text, size_t *size, weir__field part)
 static weir__field ot_threshold(uint64_t threshold, char *room)
 {
     size_t size = 0;
-    memcpy(room, "th:", 3);
+    room[0] = 't';
+    room[1] = 'h';
+    room[2] = ':';
     do {
         threshold &= WEIR__OT_COUNT - 1;
         room[3 + size++] = "0123456789abcdef"[threshold >> (WEIR__OT_BITS - 4)];

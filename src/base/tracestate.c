@@ -117,6 +117,14 @@ bool weir__tracestate_get(const char *state, const char *key, const char **value
     return true;
 }
 
+static weir__field state_member(char *text, weir__field key, weir__field value)
+{
+    memcpy(text, key.data, key.size);
+    text[key.size] = '=';
+    memcpy(text + key.size + 1, value.data, value.size);
+    return (weir__field){text, key.size + 1 + value.size};
+}
+
 bool weir__tracestate_set(char *out, const char *state, const char *key, const char *value)
 {
     char text[STATE_KEY + STATE_VALUE + 2];
@@ -133,10 +141,8 @@ bool weir__tracestate_set(char *out, const char *state, const char *key, const c
         if (list.count == WEIR__TRACESTATE_MEMBERS)
             list.count--;
         memmove(list.members + 1, list.members, list.count * sizeof list.members[0]);
-        memcpy(text, key, key_size);
-        text[key_size] = '=';
-        memcpy(text + key_size + 1, value, value_size);
-        list.members[0] = (weir__field){text, key_size + 1 + value_size};
+        list.members[0] =
+            state_member(text, (weir__field){key, key_size}, (weir__field){value, value_size});
         list.count++;
     }
     weir__tracestate_write(&list, out);

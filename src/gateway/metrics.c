@@ -129,31 +129,31 @@ static void observe_problems(weir_metrics_observer *observer, void *user)
 
 static const struct {
     const char *name, *unit, *help;
-    weir_metrics_kind kind;
     weir_metrics_observe_fn observe;
+    weir_metrics_kind kind;
     uint32_t labels; /* Of weir.service and weir.member. */
 } metrics_families[] = {
-    {"weir.member.in_flight", "{call}", "Calls under way.", WEIR_METRICS_GAUGE, observe_in_flight,
+    {"weir.member.in_flight", "{call}", "Calls under way.", observe_in_flight, WEIR_METRICS_GAUGE,
      2},
     {"weir.breaker.state", NULL,
      "0 closed, 1 open, 2 half open, 3 recovering, 4 disabled, 5 metrics only, 6 forced open.",
-     WEIR_METRICS_GAUGE, observe_breakers, 2},
-    {"weir.member.ejected", NULL, "1 while it is an outlier.", WEIR_METRICS_GAUGE, observe_ejected,
+     observe_breakers, WEIR_METRICS_GAUGE, 2},
+    {"weir.member.ejected", NULL, "1 while it is an outlier.", observe_ejected, WEIR_METRICS_GAUGE,
      2},
-    {"weir.health.state", NULL, "Active checks: 0 unknown, 1 up, 2 warn, 3 down.",
-     WEIR_METRICS_GAUGE, observe_checks, 2},
-    {"weir.limiter.remaining", "{permit}", "Permits that could be taken now.", WEIR_METRICS_GAUGE,
-     observe_limiters, 1},
-    {"weir.connections", "{connection}", "Connections of clients.", WEIR_METRICS_GAUGE,
-     observe_connections, 0},
-    {"weir.registry.instances", "{instance}", "Instances that are registered.", WEIR_METRICS_GAUGE,
-     observe_instances, 0},
-    {"weir.store.revision", NULL, "Of registry and configuration.", WEIR_METRICS_GAUGE,
-     observe_revision, 0},
-    {"weir.health.stalls", "{stall}", "Times that checks were run far late.", WEIR_METRICS_COUNTER,
-     observe_stalls, 0},
+    {"weir.health.state", NULL, "Active checks: 0 unknown, 1 up, 2 warn, 3 down.", observe_checks,
+     WEIR_METRICS_GAUGE, 2},
+    {"weir.limiter.remaining", "{permit}", "Permits that could be taken now.", observe_limiters,
+     WEIR_METRICS_GAUGE, 1},
+    {"weir.connections", "{connection}", "Connections of clients.", observe_connections,
+     WEIR_METRICS_GAUGE, 0},
+    {"weir.registry.instances", "{instance}", "Instances that are registered.", observe_instances,
+     WEIR_METRICS_GAUGE, 0},
+    {"weir.store.revision", NULL, "Of registry and configuration.", observe_revision,
+     WEIR_METRICS_GAUGE, 0},
+    {"weir.health.stalls", "{stall}", "Times that checks were run far late.", observe_stalls,
+     WEIR_METRICS_COUNTER, 0},
     {"weir.problems", "{problem}", "Values and addresses that could not be put in force.",
-     WEIR_METRICS_COUNTER, observe_problems, 0},
+     observe_problems, WEIR_METRICS_COUNTER, 0},
 };
 
 static int metrics_add_families(weir_gateway *gateway)

@@ -70,9 +70,13 @@ static bool http_is(weir_http_slice name, const char *wanted, size_t size)
     return name.size == size && weir_http_equals(name, wanted);
 }
 
+typedef struct http_reader {
+    const weir_http_request *request;
+} http_reader;
+
 static bool http_get(void *self, const char *name, size_t index, const char **value, size_t *size)
 {
-    const weir_http_request *const request = self;
+    const weir_http_request *const request = ((const http_reader *)self)->request;
     size_t const name_size = strlen(name);
     for (size_t i = 0; i < request->header_count; i++)
         if (http_is(request->headers[i].name, name, name_size) && index-- == 0) {
@@ -80,26 +84,6 @@ static bool http_get(void *self, const char *name, size_t index, const char **va
             *size = request->headers[i].value.size;
             return true;
         }
-    return false;
-}
-
-static bool http_no_set(void *self, const char *name, const char *value, size_t size)
-{
-    (void)self;
-    (void)name;
-    (void)value;
-    (void)size;
-    return false;
-}
-
-static bool http_no_get(void *self, const char *name, size_t index, const char **value,
-                        size_t *size)
-{
-    (void)self;
-    (void)name;
-    (void)index;
-    (void)value;
-    (void)size;
     return false;
 }
 
@@ -208,7 +192,8 @@ void weir_instrument_serve(weir_instrument *instrument, weir_server_call *call,
     char name[WEIR_SERVER_CALL_ROUTE + 16];
     weir_trace_context remote;
     weir_span_options options = WEIR_SPAN_OPTIONS_INIT;
-    weir_carrier const carrier = {http_get, http_no_set, (void *)(uintptr_t)request};
+    http_reader reader = {request};
+    weir_carrier const carrier = {http_get, NULL, &reader}; /* Only read. */
     weir_tracer *const tracer = instrument != NULL ? instrument->options.tracer : NULL;
     unsigned const formats =
         instrument != NULL ? instrument->options.formats : WEIR_PROPAGATE_DEFAULT;
@@ -274,7 +259,7 @@ void weir_instrument_call(weir_instrument *instrument, weir_client_call *call,
                           const weir_client_call_info *info, uint64_t now_ns)
 {
     weir_span_options options = WEIR_SPAN_OPTIONS_INIT;
-    weir_carrier const carrier = {http_no_get, http_set, call};
+    weir_carrier const carrier = {NULL, http_set, call}; /* Only written. */
     weir_tracer *const tracer = instrument != NULL ? instrument->options.tracer : NULL;
     unsigned const formats =
         instrument != NULL ? instrument->options.formats : WEIR_PROPAGATE_DEFAULT;

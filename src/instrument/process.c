@@ -109,6 +109,7 @@ static void process_open_fds(weir_metrics_observer *observer, void *user)
     (void)user;
     if (folder == NULL)
         return;
+    /* The stream is ours alone: NOLINTNEXTLINE(concurrency-mt-unsafe) */
     for (const struct dirent *entry; (entry = readdir(folder)) != NULL;)
         count += entry->d_name[0] != '.';
     (void)closedir(folder);

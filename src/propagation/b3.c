@@ -140,8 +140,11 @@ static bool jaeger_decode(weir__field text, char out[128], weir__field *decoded)
     for (size_t i = 0; i < text.size; i++) {
         bool const colon = text.size - i >= 3 && text.data[i] == '%' && text.data[i + 1] == '3' &&
                            (text.data[i + 2] == 'A' || text.data[i + 2] == 'a');
-        out[size++] = colon ? ':' : text.data[i];
-        i += colon ? 2 : 0;
+        if (colon)
+            i += 2;
+        out[size++] = text.data[i];
+        if (colon)
+            out[size - 1] = ':';
     }
     *decoded = (weir__field){out, size};
     return true;

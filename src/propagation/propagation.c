@@ -111,8 +111,10 @@ static bool environment_name(const char *name, char out[ENVIRONMENT_MAX_NAME])
         return false;
     for (size_t i = 0; i <= size; i++) {
         char const c = name[i];
-        out[i] = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
-        if (c == '-')
+        out[i] = c;
+        if (c >= 'a' && c <= 'z')
+            out[i] = (char)(c - 'a' + 'A');
+        else if (c == '-')
             out[i] = '_';
     }
     return true;

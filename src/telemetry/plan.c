@@ -58,7 +58,7 @@ static void plan_batches(const weir_otlp_source *source, weir_tracer_options *tr
 {
     plan_ms(source, "OTEL_BSP_SCHEDULE_DELAY", &tracer->delay_ns);
     plan_ms(source, "OTEL_BSP_EXPORT_TIMEOUT", &tracer->export_timeout_ns);
-    plan_count(source, "OTEL_BSP_MAX_QUEUE_SIZE", 1, 1u << 20, &tracer->queue_size);
+    plan_count(source, "OTEL_BSP_MAX_QUEUE_SIZE", 1, 1U << 20, &tracer->queue_size);
     if (tracer->batch_size > tracer->queue_size)
         tracer->batch_size = tracer->queue_size;
     plan_count(source, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 1, tracer->queue_size,
@@ -121,21 +121,21 @@ static int plan_sampler(const weir_otlp_source *source, weir_sampler **sampler, 
 }
 
 int weir__telemetry_read(weir__telemetry_plan *plan, weir_sampler **sampler,
-                         const weir_otlp_source *given, const weir_env *env)
+                         const weir_otlp_source *source, const weir_env *env)
 {
-    weir_otlp_source source = *given;
-    if (source.get == NULL)
-        source.get = plan_getenv;
+    weir_otlp_source from = *source;
+    if (from.get == NULL)
+        from.get = plan_getenv;
     *plan = (weir__telemetry_plan){.formats = WEIR_PROPAGATE_DEFAULT,
                                    .tracer = WEIR_TRACER_OPTIONS_INIT};
     plan->traces =
-        plan_exporter(&source, "OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", true);
-    plan->metrics = plan_exporter(&source, "OTEL_METRICS_EXPORTER",
-                                  "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", false);
-    const char *const propagators = plan_get(&source, "OTEL_PROPAGATORS");
+        plan_exporter(&from, "OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", true);
+    plan->metrics =
+        plan_exporter(&from, "OTEL_METRICS_EXPORTER", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", false);
+    const char *const propagators = plan_get(&from, "OTEL_PROPAGATORS");
     if (propagators != NULL && weir_propagation_parse(propagators, &plan->formats) != WEIR_OK)
-        plan_ignore(&source, "OTEL_PROPAGATORS", propagators, "one of these is not known");
-    plan_batches(&source, &plan->tracer);
-    plan_limits(&source, &plan->tracer);
-    return plan_sampler(&source, sampler, env);
+        plan_ignore(&from, "OTEL_PROPAGATORS", propagators, "one of these is not known");
+    plan_batches(&from, &plan->tracer);
+    plan_limits(&from, &plan->tracer);
+    return plan_sampler(&from, sampler, env);
 }

@@ -60,9 +60,8 @@ static int tracer_make_rooms(weir_tracer *tracer)
         options->max_spans = options->queue_size;
     tracer->wake_mask = tracer_power_of_two(options->batch_size / 2 + 1) - 1;
     tracer->records = weir__alloc(&tracer->env, options->max_spans * sizeof tracer->records[0]);
-    tracer->batch = weir__alloc(&tracer->env, options->batch_size * sizeof tracer->batch[0]);
-    tracer->batch_records =
-        weir__alloc(&tracer->env, options->batch_size * sizeof tracer->batch_records[0]);
+    tracer->batch = weir__alloc(&tracer->env, options->batch_size * sizeof(void *));
+    tracer->batch_records = weir__alloc(&tracer->env, options->batch_size * sizeof(void *));
     if (tracer->records == NULL || tracer->batch == NULL || tracer->batch_records == NULL)
         return WEIR_ENOMEM;
     return weir__queue_init(&tracer->queue, &tracer->env, options->queue_size);
@@ -78,8 +77,8 @@ static void tracer_free(weir_tracer *tracer)
         weir__queue_free(&tracer->queue, &env);
     if (tracer->resource != NULL)
         weir__span_record_free(tracer->resource);
-    weir__free(&env, tracer->batch, batch_size * sizeof tracer->batch[0]);
-    weir__free(&env, tracer->batch_records, batch_size * sizeof tracer->batch_records[0]);
+    weir__free(&env, tracer->batch, batch_size * sizeof(void *));
+    weir__free(&env, tracer->batch_records, batch_size * sizeof(void *));
     pthread_mutex_destroy(&tracer->flush_lock);
     weir__free(&env, tracer, sizeof *tracer);
 }
@@ -157,19 +156,18 @@ void weir_tracer_destroy(weir_tracer *tracer)
     tracer_free(tracer);
 }
 
-void weir_tracer_get_stats(const weir_tracer *tracer, weir_tracer_stats *stats)
+void weir_tracer_get_stats(weir_tracer *tracer, weir_tracer_stats *stats)
 {
-    weir_tracer *const self = (weir_tracer *)(uintptr_t)tracer;
-    uint64_t const head = atomic_load(&self->queue.head);
+    uint64_t const head = atomic_load(&tracer->queue.head);
     memset(stats, 0, sizeof *stats);
-    stats->exported = atomic_load(&self->exported);
+    stats->exported = atomic_load(&tracer->exported);
     for (size_t i = 0; i < WEIR_SPAN_DROPS; i++)
-        stats->dropped[i] = atomic_load(&self->dropped[i]);
-    stats->queued = (uint32_t)(atomic_load(&self->queue.tail) - head);
-    stats->queue_size = self->options.queue_size;
-    stats->memory_bytes = atomic_load(&self->memory_bytes);
-    for (uint32_t i = 0; i < atomic_load(&self->record_count); i++) {
-        weir__span_record *const record = atomic_load(&self->records[i]);
+        stats->dropped[i] = atomic_load(&tracer->dropped[i]);
+    stats->queued = (uint32_t)(atomic_load(&tracer->queue.tail) - head);
+    stats->queue_size = tracer->options.queue_size;
+    stats->memory_bytes = atomic_load(&tracer->memory_bytes);
+    for (uint32_t i = 0; i < atomic_load(&tracer->record_count); i++) {
+        weir__span_record *const record = atomic_load(&tracer->records[i]);
         stats->active += record != NULL && atomic_load(&record->generation) % 2 != 0;
     }
 }

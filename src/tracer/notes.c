@@ -23,9 +23,9 @@ void weir__span_record_begin(weir__span_record *record, const weir_trace_context
     data->status = WEIR_SPAN_UNSET;
     data->status_message = data->name = "";
     data->start_ns = data->end_ns = 0;
-    data->attributes = NULL;
-    data->events = NULL;
-    data->links = NULL;
+    data->attributes = record->attributes = NULL;
+    data->events = record->events = NULL;
+    data->links = record->links = NULL;
     data->attribute_count = data->event_count = data->link_count = 0;
     data->dropped_attributes = data->dropped_events = data->dropped_links = 0;
 }
@@ -86,21 +86,23 @@ const char *weir__span_record_text(weir__span_record *record, const char *text, 
     return copy;
 }
 
-/* An array that has no room for one more element gets twice as much; the old one lies fallow. */
-static bool note_grow(weir__span_record *record, const void **array, size_t count, size_t element,
-                      uint32_t *room)
+/*
+ * An array that has room for one more element: itself, or one with twice as much, and the old one
+ * lies fallow; NULL without memory.
+ */
+static void *note_grow(weir__span_record *record, void *array, size_t count, size_t element,
+                       uint32_t *room)
 {
     if (count < *room)
-        return true;
+        return array;
     uint32_t const more = *room == 0 ? NOTE_FIRST_ROOM : *room * 2;
     void *const grown = weir__span_record_room(record, more * element);
     if (grown == NULL)
-        return false;
+        return NULL;
     if (count > 0)
-        memcpy(grown, *array, count * element);
-    *array = grown;
+        memcpy(grown, array, count * element);
     *room = more;
-    return true;
+    return grown;
 }
 
 /* Bytes of a text's first characters: what is not UTF-8 counts a byte each. */
@@ -192,7 +194,7 @@ static bool note_put_value(weir__span_record *record, weir_attribute *slot,
 
 /* A list of attributes: of the span itself, an event or a link. */
 typedef struct note_list {
-    const void *array; /* weir_attribute. */
+    weir_attribute *array;
     size_t count;
     uint32_t room, max, dropped;
 } note_list;
@@ -222,12 +224,15 @@ static size_t note_find(const note_list *list, const char *key, size_t size)
 static weir_attribute *note_add(weir__span_record *record, note_list *list, const char *key,
                                 size_t size)
 {
-    if (list->count >= list->max ||
-        !note_grow(record, &list->array, list->count, sizeof(weir_attribute), &list->room))
+    if (list->count >= list->max)
         return NULL;
-    weir_attribute *const slot = (weir_attribute *)(uintptr_t)list->array + list->count;
-    slot->key = note_key(record, key, size);
-    return slot->key != NULL ? slot : NULL;
+    weir_attribute *const array =
+        note_grow(record, list->array, list->count, sizeof array[0], &list->room);
+    if (array == NULL)
+        return NULL;
+    list->array = array;
+    array[list->count].key = note_key(record, key, size);
+    return array[list->count].key != NULL ? &array[list->count] : NULL;
 }
 
 static void note_put(weir__span_record *record, note_list *list, const weir_attribute *from)
@@ -239,8 +244,7 @@ static void note_put(weir__span_record *record, note_list *list, const weir_attr
     }
     size_t const at = note_find(list, from->key, size);
     bool const known = at < list->count;
-    weir_attribute *const slot = known ? (weir_attribute *)(uintptr_t)list->array + at
-                                       : note_add(record, list, from->key, size);
+    weir_attribute *const slot = known ? list->array + at : note_add(record, list, from->key, size);
     if (slot == NULL || !note_put_value(record, slot, from))
         list->dropped++;
     else
@@ -251,59 +255,70 @@ void weir__span_record_set(weir__span_record *record, const weir_attribute *attr
                            size_t count)
 {
     weir_span_data *const data = &record->data;
-    note_list list = {data->attributes, data->attribute_count, record->attribute_room,
+    note_list list = {record->attributes, data->attribute_count, record->attribute_room,
                       record->tracer->options.max_attributes, data->dropped_attributes};
     for (size_t i = 0; i < count; i++)
         note_put(record, &list, &attributes[i]);
-    data->attributes = list.array;
+    data->attributes = record->attributes = list.array;
     data->attribute_count = list.count;
     data->dropped_attributes = list.dropped;
     record->attribute_room = list.room;
 }
 
+/* A list of its own, of an event or a link. */
+static note_list note_all(weir__span_record *record, const weir_attribute *attributes, size_t count,
+                          uint32_t max, uint32_t dropped)
+{
+    note_list list = {.max = max, .dropped = dropped};
+    for (size_t i = 0; i < count; i++)
+        note_put(record, &list, &attributes[i]);
+    return list;
+}
+
 void weir__span_record_event(weir__span_record *record, const weir_span_event *event,
                              uint64_t at_ns)
 {
+    const weir_tracer_options *const options = &record->tracer->options;
     weir_span_data *const data = &record->data;
-    const void *array = data->events;
-    const char *const name = event->name != NULL ? event->name : "";
-    weir_span_event copy = {.at_ns = at_ns};
-    note_list list = {.max = record->tracer->options.max_event_attributes,
-                      .dropped = event->dropped_attributes};
-    if (data->event_count >= record->tracer->options.max_events ||
-        (copy.name = weir__span_record_text(record, name, strlen(name))) == NULL ||
-        !note_grow(record, &array, data->event_count, sizeof copy, &record->event_room)) {
+    size_t const count = data->event_count;
+    const char *const given = event->name != NULL ? event->name : "";
+    const char *name = NULL;
+    weir_span_event *events = NULL;
+    if (count < options->max_events)
+        name = weir__span_record_text(record, given, strlen(given));
+    if (name != NULL)
+        events = note_grow(record, record->events, count, sizeof events[0], &record->event_room);
+    if (events == NULL) {
         data->dropped_events++;
         return;
     }
-    for (size_t i = 0; i < event->attribute_count; i++)
-        note_put(record, &list, &event->attributes[i]);
-    copy.attributes = list.array;
-    copy.attribute_count = list.count;
-    copy.dropped_attributes = list.dropped;
-    data->events = array;
-    ((weir_span_event *)(uintptr_t)array)[data->event_count++] = copy;
+    note_list const list = note_all(record, event->attributes, event->attribute_count,
+                                    options->max_event_attributes, event->dropped_attributes);
+    events[count] = (weir_span_event){name, at_ns, list.array, list.count, list.dropped};
+    data->events = record->events = events;
+    data->event_count++;
 }
 
 void weir__span_record_link(weir__span_record *record, const weir_span_link *link)
 {
+    const weir_tracer_options *const options = &record->tracer->options;
     weir_span_data *const data = &record->data;
-    const void *array = data->links;
-    weir_span_link copy = {.context = link->context};
-    const char *const state = link->context.state != NULL ? link->context.state : "";
-    note_list list = {.max = record->tracer->options.max_link_attributes,
-                      .dropped = link->dropped_attributes};
-    if (data->link_count >= record->tracer->options.max_links ||
-        (copy.context.state = weir__span_record_text(record, state, strlen(state))) == NULL ||
-        !note_grow(record, &array, data->link_count, sizeof copy, &record->link_room)) {
+    size_t const count = data->link_count;
+    const char *const given = link->context.state != NULL ? link->context.state : "";
+    const char *state = NULL;
+    weir_span_link *links = NULL;
+    if (count < options->max_links)
+        state = weir__span_record_text(record, given, strlen(given));
+    if (state != NULL)
+        links = note_grow(record, record->links, count, sizeof links[0], &record->link_room);
+    if (links == NULL) {
         data->dropped_links++;
         return;
     }
-    for (size_t i = 0; i < link->attribute_count; i++)
-        note_put(record, &list, &link->attributes[i]);
-    copy.attributes = list.array;
-    copy.attribute_count = list.count;
-    copy.dropped_attributes = list.dropped;
-    data->links = array;
-    ((weir_span_link *)(uintptr_t)array)[data->link_count++] = copy;
+    note_list const list = note_all(record, link->attributes, link->attribute_count,
+                                    options->max_link_attributes, link->dropped_attributes);
+    links[count] = (weir_span_link){link->context, list.array, list.count, list.dropped};
+    links[count].context.state = state;
+    data->links = record->links = links;
+    data->link_count++;
 }

@@ -35,7 +35,10 @@ typedef struct weir__span_record {
     weir__span_record_chunk *chunks; /* In use. */
     weir__span_record_chunk *spare;  /* Kept from a span before; NULL = none. */
     uint32_t attribute_room, event_room, link_room;
-    weir_span_data data; /* Its arrays are in the bytes. */
+    weir_attribute *attributes; /* In the bytes, as those below; the data has the same. */
+    weir_span_event *events;
+    weir_span_link *links;
+    weir_span_data data;
     unsigned char bytes[];
 } weir__span_record;
 
