@@ -1,4 +1,4 @@
-/* Propagation: W3C Trace Context Level 2, B3 and Jaeger, by the examples and rules of their texts. */
+/* Propagation: W3C Trace Context Level 2, B3 and Jaeger, by examples and rules of their texts. */
 #include "support/fake_env.h"
 #include "support/fields.h"
 

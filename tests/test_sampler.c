@@ -1,4 +1,4 @@
-/* Samplers: OpenTelemetry's probability sampling and parents, Jaeger's adaptive ratio, and rates. */
+/* Samplers: OpenTelemetry's probability sampling and parents, Jaeger's adaptive ratio, rates. */
 #include "support/fake_env.h"
 
 #include <weir/sampler.h>

@@ -1,4 +1,4 @@
-/* Batches, flush and shutdown: facts of OpenTelemetry's batch processor, and what its users miss. */
+/* Batches, flush and shutdown: facts of OpenTelemetry's batch processor, and what users miss. */
 #include "support/tracer_fixture.h"
 
 #include <sys/wait.h>

@@ -28,8 +28,8 @@
  * X-Forwarded-Proto set, X-Request-Id kept or made.
  *
  * With a tracer, a request continues the trace that it comes with: a server span for it, a client
- * span for each attempt, whose context the member gets. What is counted is in weir/instrument.h, and
- * weir.member, .breaker, .limiter, .health, .registry, .store and others beside it.
+ * span for each attempt, whose context the member gets. What is counted is in weir/instrument.h,
+ * and weir.member, .breaker, .limiter, .health, .registry, .store and others beside it.
  *
  * Threads:    all functions on the loop's thread; configurations on any, one at a time.
  * Blocking:   never; but with `data`, a change of configuration or registration is written, and

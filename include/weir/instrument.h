@@ -27,8 +27,8 @@
  * A label that does not apply is "", which Prometheus takes for none. A method that is none of RFC
  * 9110's, nor PATCH, is "_OTHER". Query strings are told to nobody.
  *
- * Threads:    any function, any thread; one weir_server_call or weir_client_call belongs to one at a
- *             time. destroy comes last.
+ * Threads:    any function, any thread; one weir_server_call or weir_client_call belongs to one at
+ *             a time. destroy comes last.
  * Blocking:   never; the first event of a new set of labels takes a lock.
  * Allocation: for each new set of labels; as a tracer does for spans.
  */

@@ -11,8 +11,8 @@
  * that is the last one as a rule. What has no such end waits no longer than decision_wait_ns, and
  * when there is no room for a span, the trace that waits longest is decided at once: nothing is
  * forgotten undecided. A trace is kept if it has an error, or took min_duration_ns, or the callback
- * says so, or by its share (consistent, as in sampler.h). What comes later goes the way of the rest;
- * but a late span with an error, or that is slow by itself, is kept with all that come after it.
+ * says so, or by its share (consistent, as in sampler.h). What comes later goes the way of the
+ * rest; but a late span with an error, or that is slow by itself, is kept with all that come after it.
  *
  * One tail serves one tracer, whose head sampler should keep all.
  *

@@ -62,8 +62,8 @@ typedef struct weir_telemetry_options {
 WEIR_API WEIR_MUST_CHECK int weir_telemetry_create(weir_telemetry **out, weir_loop *loop,
                                                    const weir_telemetry_options *options);
 
-/** Cancel what is under way, and free. NULL is allowed. No span of it may be in use; metrics that it
- * pushed may be gone, if the loop has not run since. */
+/** Cancel what is under way, and free. NULL is allowed. No span of it may be in use; metrics that
+ * it pushed may be gone, if the loop has not run since. */
 WEIR_API void weir_telemetry_destroy(weir_telemetry *telemetry);
 
 /** The tracer; NULL: nobody is to be told of spans. */
@@ -76,8 +76,8 @@ WEIR_API unsigned weir_telemetry_formats(const weir_telemetry *telemetry);
 WEIR_API WEIR_MUST_CHECK int weir_telemetry_push(weir_telemetry *telemetry, weir_metrics *metrics);
 
 /**
- * Export what has ended, and metrics that are pushed once more, and record no more: before a program
- * ends.
+ * Export what has ended, and metrics that are pushed once more, and record no more: before a
+ * program ends.
  *
  * @param deadline_ns  on the loop's clock: it is over by then.
  * @param done         called once, on the loop's thread, and within if there is nothing to do:

@@ -1,4 +1,4 @@
-/* The gateway's families: what services, members, checks and the center are at the time of a scrape.
+/* The gateway's families: what services, members, checks and the center are when it is scraped.
  * Requests and attempts are counted by the instrumentation. */
 #include "gateway/checks.h"
 

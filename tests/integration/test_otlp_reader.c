@@ -1,6 +1,6 @@
 /* What is sent to a collector, and written to files, read by protobuf's own reader of JSON with the
- * definitions of the OpenTelemetry Protocol: it knows every field, and takes every value for what it
- * is. */
+ * definitions of the OpenTelemetry Protocol: it knows every field, and takes every value for what
+ * it is. */
 #include "support/otlp_fixture.h"
 
 #include <weir/metrics.h>
