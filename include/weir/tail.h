@@ -12,7 +12,8 @@
  * when there is no room for a span, the trace that waits longest is decided at once: nothing is
  * forgotten undecided. A trace is kept if it has an error, or took min_duration_ns, or the callback
  * says so, or by its share (consistent, as in sampler.h). What comes later goes the way of the
- * rest; but a late span with an error, or that is slow by itself, is kept with all that come after it.
+ * rest; but a late span with an error, or that is slow by itself, is kept with all that come after
+ * it.
  *
  * One tail serves one tracer, whose head sampler should keep all.
  *
