@@ -45,7 +45,8 @@ FUZZERS := $(call programs,tests/fuzz/fuzz_*.c)
 BENCHES := $(call programs,tests/bench/bench_*.c)
 DEMOS   := $(call programs,examples/*.c)
 SIDECAR := $(BUILD)/examples/sidecar/sidecar
-SUITE   := $(UNIT) $(ROOMS) $(SIMS) $(SYSTEM) $(FUZZERS) $(DEMOS) $(SIDECAR)
+TRACECONTEXT := $(BUILD)/examples/tracecontext/tracecontext
+SUITE   := $(UNIT) $(ROOMS) $(SIMS) $(SYSTEM) $(FUZZERS) $(DEMOS) $(SIDECAR) $(TRACECONTEXT)
 
 all: $(STATIC) $(SHARED) $(BUILD)/weir.pc ## build the libraries (default)
 
@@ -79,6 +80,8 @@ $(BUILD)/tests/%: tests/%.c $(STATIC)
 	$(Q)$(CC) $(ALL_CFLAGS) $(CMOCKA_CFLAGS) -Itests $< $(STATIC) $(CMOCKA_LIBS) $(LDFLAGS) -o $@
 
 $(SIDECAR): $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/sidecar/*.c)) $(STATIC)
+$(TRACECONTEXT): $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/tracecontext/*.c)) $(STATIC)
+$(SIDECAR) $(TRACECONTEXT):
 	$(Q)$(CC) $(ALL_CFLAGS) $^ $(LDFLAGS) -o $@
 
 $(BUILD)/examples/%: examples/%.c $(STATIC)
@@ -88,7 +91,7 @@ $(BUILD)/examples/%: examples/%.c $(STATIC)
 run: $(SIDECAR) ## build the sidecar and start it
 	$(SIDECAR) examples/sidecar/sidecar.conf
 
-examples: $(DEMOS) $(SIDECAR) ## build the examples
+examples: $(DEMOS) $(SIDECAR) $(TRACECONTEXT) ## build the examples
 
 deps: ## install what the tests and gates need, where it is missing
 	@.ci/deps
