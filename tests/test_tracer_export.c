@@ -189,6 +189,7 @@ static void a_full_queue_drops_counts_and_tells(void **unused)
     assert_int_equal(stats().queued, 8);
     assert_int_equal(stats().queue_size, 8);
     assert_int_equal(dropped(WEIR_SPAN_DROP_QUEUE_FULL), 2);
+    assert_int_equal(wakes, 1); /* Once, until the task has run. */
     assert_int_equal(drop_count, 2);
     assert_int_equal(drops[0].reason, WEIR_SPAN_DROP_QUEUE_FULL);
     assert_int_equal(drops[0].count, 1);

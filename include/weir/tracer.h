@@ -80,7 +80,7 @@ typedef struct weir_tracer_options {
     /** Told on the thread that drops, with no lock held; may use the tracer, not destroy it. */
     void (*on_drop)(const weir_span_drop_event *event, void *user);
     /** It is time to run the task, earlier than it said: weir_loop_task_wake() by way of
-     * weir_loop_post(), for instance. On any thread. */
+     * weir_loop_post(), for instance. On any thread; once, until the task has run. */
     void (*on_wake)(void *user);
     void *user;          /**< Passed to both; borrowed. */
     const weir_env *env; /**< NULL for defaults; copied. */
@@ -111,8 +111,8 @@ typedef struct weir_span {
 /** Start from WEIR_SPAN_OPTIONS_INIT. All is copied. */
 typedef struct weir_span_options {
     size_t struct_size; /**< Set by the macro; leave alone. */
-    /** What it belongs to: an extracted context, or that of a span; NULL or not valid: it begins a
-     * trace. */
+    /** What it belongs to: an extracted context, or that of another span; NULL or not valid: it
+     * begins a trace. */
     const weir_trace_context *parent;
     weir_span_kind kind;
     const weir_attribute *attributes; /**< Samplers see these alone. */

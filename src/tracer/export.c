@@ -17,9 +17,12 @@ void weir__tracer_drop(weir_tracer *tracer, weir_span_drop reason, uint64_t coun
         tracer->options.on_drop(&event, tracer->options.user);
 }
 
+/* Once, until the task runs: spans that find the queue full do not ask for it one by one. */
 static void export_wake(weir_tracer *tracer)
 {
-    if (tracer->options.on_wake != NULL)
+    if (tracer->options.on_wake != NULL &&
+        !atomic_load_explicit(&tracer->woken, memory_order_relaxed) &&
+        !atomic_exchange(&tracer->woken, true))
         tracer->options.on_wake(tracer->options.user);
 }
 
@@ -235,6 +238,7 @@ uint64_t weir__tracer_run(void *self, uint64_t now_ns)
 {
     weir_tracer *const tracer = self;
     uint64_t next_ns;
+    atomic_store(&tracer->woken, false);
     atomic_store(&tracer->missed, true);
     do {
         if (atomic_exchange(&tracer->exporting, true))

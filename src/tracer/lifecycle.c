@@ -93,6 +93,7 @@ static void tracer_in_child(void *self)
     tracer->flush.active = tracer->shutdown.active = false;
     tracer->shut_down = atomic_load(&tracer->closed);
     atomic_store(&tracer->exporting, false);
+    atomic_store(&tracer->woken, false);
     atomic_store(&tracer->export_state, WEIR__EXPORT_IDLE);
     atomic_store(&tracer->batch_count, 0);
     atomic_store(&tracer->exported, 0);

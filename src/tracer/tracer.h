@@ -99,6 +99,7 @@ struct weir_tracer {
 
     char apart_again[WEIR__CACHE_LINE];
     _Atomic bool exporting; /* Somebody has the exporter's role. */
+    _Atomic bool woken;     /* The task was asked for, and has not run since. */
     _Atomic bool missed;    /* Somebody wanted it meanwhile. */
     bool shut_down;         /* The role's, as all to the next line: the shutdown is over. */
     uint64_t next_export_ns, export_deadline_ns;
