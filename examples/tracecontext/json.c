@@ -50,9 +50,9 @@ static bool json_is_hex(char c)
 
 static bool json_skip_escape(json *text)
 {
-    char const kind = text->at < text->end ? *text->at++ : '\0';
+    int const kind = text->at < text->end ? *text->at++ : 0;
     if (kind != 'u')
-        return kind != '\0' && strchr("\"\\/bfnrt", kind) != NULL;
+        return kind != 0 && strchr("\"\\/bfnrt", kind) != NULL;
     for (int i = 0; i < 4; i++, text->at++)
         if (text->at == text->end || !json_is_hex(*text->at))
             return false;
