@@ -359,6 +359,31 @@ static void a_shutdown_keeps_its_deadline_though_nobody_answers(void **state)
     assert_int_equal(ended, 1);
 }
 
+static void losses_are_added_up_and_told_now_and_then(void **state)
+{
+    (void)state;
+    collect();
+    set("OTEL_BSP_MAX_QUEUE_SIZE", "4");
+    create();
+    c.status = COLLECTOR_HOLDS;
+    for (int i = 0; i < 100; i++)
+        (void)one_span();
+    until(warnings[0] != '\0');
+    unsigned first = 0, second = 0;
+    assert_int_equal(sscanf(warnings, "%u spans lost: queue_full\n", &first), 1);
+    warnings[0] = '\0';
+    for (int i = 0; i < 100; i++)
+        (void)one_span();
+    advance_ms(9000);
+    assert_string_equal(warnings, "");
+    advance_ms(1001);
+    until(warnings[0] != '\0');
+    assert_int_equal(sscanf(warnings, "%u spans lost: queue_full\n", &second), 1);
+    weir_tracer_stats stats;
+    weir_tracer_get_stats(weir_telemetry_tracer(telemetry), &stats);
+    assert_int_equal(first + second, stats.dropped[WEIR_SPAN_DROP_QUEUE_FULL]);
+}
+
 static void a_collector_that_refuses_is_told(void **state)
 {
     (void)state;
@@ -416,6 +441,7 @@ int main(void)
         CASE(metrics_that_are_scraped_alone_are_not_pushed),
         CASE(a_shutdown_sends_the_last_of_both),
         CASE(a_shutdown_keeps_its_deadline_though_nobody_answers),
+        CASE(losses_are_added_up_and_told_now_and_then),
         CASE(a_collector_that_refuses_is_told),
         CASE(creation_survives_any_want_of_memory),
     };

@@ -3,8 +3,10 @@
 #include "net/loop.h"
 #include "net/waker.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
-#include <string.h>
+
+#define TELEMETRY_TELL_NS (10 * WEIR__NS_PER_S) /* Between two reports of losses. */
 
 struct weir_telemetry {
     weir_telemetry_options options;
@@ -20,8 +22,11 @@ struct weir_telemetry {
     weir__waker waker;
     bool has_waker;
     char scope_name[64];
-    weir_otlp_origin origin; /* Of the metrics. */
-    bool pushes;             /* There are metrics that are pushed. */
+    weir_otlp_origin origin;                /* Of the metrics. */
+    bool pushes;                            /* There are metrics that are pushed. */
+    _Atomic uint64_t lost[WEIR_SPAN_DROPS]; /* Spans that nobody was told of. */
+    weir_loop_timer *teller;
+    uint64_t tell_ns; /* Not before. */
     /* The shutdown: its parts that are not over, and how those that are went. */
     weir_loop_timer *deadline;
     unsigned parts;
@@ -48,15 +53,45 @@ static void telemetry_on_otlp(const weir_otlp_warning *warning, void *user)
     telemetry_warn(user, message);
 }
 
-/* What the exporter has told of is not told twice. */
+/*
+ * What the exporter has told of is not told twice; what else was lost, on any thread, is added up,
+ * and told on the loop's now and then.
+ */
 static void telemetry_on_drop(const weir_span_drop_event *event, void *user)
 {
-    char message[128];
+    weir_telemetry *const telemetry = user;
     if (event->reason == WEIR_SPAN_DROP_REJECTED || event->reason == WEIR_SPAN_DROP_EXPORT_FAILED)
         return;
-    (void)snprintf(message, sizeof message, "%llu spans lost: %s", (unsigned long long)event->count,
-                   weir_span_drop_name(event->reason));
-    telemetry_warn(user, message);
+    if (atomic_fetch_add(&telemetry->lost[event->reason], event->count) == 0)
+        weir__waker_wake(&telemetry->waker);
+}
+
+static bool telemetry_has_lost(weir_telemetry *telemetry)
+{
+    uint64_t lost = 0;
+    for (size_t i = 0; i < WEIR_SPAN_DROPS; i++)
+        lost |= atomic_load(&telemetry->lost[i]);
+    return lost != 0;
+}
+
+static void telemetry_tell_losses(weir_telemetry *telemetry)
+{
+    char message[128];
+    for (int i = 0; i < WEIR_SPAN_DROPS; i++) {
+        uint64_t const lost = atomic_exchange(&telemetry->lost[i], 0);
+        if (lost == 0)
+            continue;
+        (void)snprintf(message, sizeof message, "%llu spans lost: %s", (unsigned long long)lost,
+                       weir_span_drop_name((weir_span_drop)i));
+        telemetry_warn(telemetry, message);
+    }
+}
+
+static void telemetry_on_teller(uint64_t now_ns, void *user)
+{
+    weir_telemetry *const telemetry = user;
+    telemetry->tell_ns = weir__add_ns(now_ns, TELEMETRY_TELL_NS);
+    telemetry_tell_losses(telemetry);
 }
 
 /* ---- Setting up ---- */
@@ -69,9 +104,11 @@ static void telemetry_wake(void *user)
 
 static void telemetry_on_wake(void *user)
 {
-    const weir_telemetry *const telemetry = user;
+    weir_telemetry *const telemetry = user;
     if (telemetry->task != NULL)
         weir_loop_task_wake(telemetry->task);
+    if (telemetry_has_lost(telemetry))
+        weir_loop_timer_set(telemetry->teller, telemetry->tell_ns);
 }
 
 static int telemetry_open_otlp(weir_telemetry *telemetry)
@@ -118,6 +155,10 @@ static int telemetry_open_tracer(weir_telemetry *telemetry)
     if (result != WEIR_OK)
         return result;
     telemetry->has_waker = true;
+    result =
+        weir_loop_timer_create(&telemetry->teller, telemetry->loop, telemetry_on_teller, telemetry);
+    if (result != WEIR_OK)
+        return result;
     options.resource = weir_otlp_settings_resource(telemetry->settings, &options.resource_count);
     options.scope_name = telemetry->scope_name;
     options.sampling = weir_sampler_hook(telemetry->sampler);
@@ -182,6 +223,8 @@ void weir_telemetry_destroy(weir_telemetry *telemetry)
     weir_loop_timer_destroy(telemetry->deadline);
     weir_loop_task_destroy(telemetry->task);
     weir_tracer_destroy(telemetry->tracer);
+    weir_loop_timer_destroy(telemetry->teller);
+    telemetry_tell_losses(telemetry);
     if (telemetry->has_waker)
         weir__waker_close(&telemetry->waker);
     weir_sampler_destroy(telemetry->sampler);
@@ -226,6 +269,7 @@ static void telemetry_part_over(weir_telemetry *telemetry, int result)
         return;
     weir_loop_timer_destroy(telemetry->deadline);
     telemetry->deadline = NULL;
+    telemetry_tell_losses(telemetry);
     telemetry->done(telemetry->result, telemetry->user);
 }
 
