@@ -40,7 +40,8 @@ typedef struct weir_telemetry_options {
     size_t struct_size;      /**< Set by the macro; leave alone. */
     const char *scope_name;  /**< What makes the spans; copied; NULL = not told. */
     weir_otlp_source source; /**< Where variables are read; get NULL: getenv(). */
-    /** What went wrong while exporting, in English: refused, lost. May be NULL. */
+    /** What went wrong while exporting, in English: refused, or lost, which is added up and told
+     * every 10 s at most. May be NULL. */
     void (*on_warning)(const char *message, void *user);
     void *user; /**< Passed to on_warning; borrowed. */
 } weir_telemetry_options;

@@ -320,6 +320,35 @@ static void a_request_that_is_not_safe_to_repeat_is_sent_once(void **state)
     assert_int_equal(sidecar_end(&f.sidecar), 0);
 }
 
+/* ---- What it tells ---- */
+
+static void the_environment_asks_for_traces(void **state)
+{
+    static const char trace[] = "4bf92f3577b34da6a3ce929d0e0e4736";
+    char line[2048];
+    unsigned clients = 0, servers = 0;
+    (void)state;
+    write_config("breaker off\n");
+    assert_int_equal(setenv("OTEL_TRACES_EXPORTER", "console", 1), 0);
+    sidecar_start(&f.sidecar, f.file);
+    assert_int_equal(unsetenv("OTEL_TRACES_EXPORTER"), 0);
+    assert_int_equal(peer_ask(f.sidecar.proxy,
+                              "GET /s/e HTTP/1.1\r\nHost: x\r\nTraceparent: "
+                              "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\r\n",
+                              &reply),
+                     200);
+    assert_non_null(strstr(reply.body, trace));
+    assert_null(strstr(reply.body, "00f067aa0ba902b7"));
+    assert_int_equal(kill(f.sidecar.process, SIGTERM), 0); /* What waits is told at the end. */
+    while (fgets(line, sizeof line, f.sidecar.out) != NULL) {
+        clients += strstr(line, trace) != NULL && strstr(line, " client \"GET\"") != NULL;
+        servers += strstr(line, trace) != NULL && strstr(line, " server \"GET /s\"") != NULL;
+    }
+    assert_int_equal(clients, 1);
+    assert_int_equal(servers, 1);
+    assert_int_equal(sidecar_end(&f.sidecar), 0);
+}
+
 /* ---- Its life ---- */
 
 static void a_bad_file_starts_nothing_and_a_bad_reload_changes_nothing(void **state)
@@ -418,6 +447,7 @@ int main(void)
         TEST(over_the_limit_and_with_nobody_able_it_says_when_to_come_back),
         TEST(forwards_headers_as_a_proxy_must),
         TEST(a_request_that_is_not_safe_to_repeat_is_sent_once),
+        TEST(the_environment_asks_for_traces),
         TEST(a_bad_file_starts_nothing_and_a_bad_reload_changes_nothing),
         TEST(the_demo_upstream_is_shut_out_when_sick_and_let_back_in),
         TEST(draining_turns_readiness_off_and_finishes_what_runs),
