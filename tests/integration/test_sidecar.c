@@ -349,6 +349,26 @@ static void the_environment_asks_for_traces(void **state)
     assert_int_equal(sidecar_end(&f.sidecar), 0);
 }
 
+static void promtool_accepts_the_page_of_metrics(void **state)
+{
+    (void)state;
+    if (system("command -v promtool > /dev/null") != 0) {
+        printf("SKIPPED: what promtool reads in /metrics: it is not installed (make deps)\n");
+        skip();
+    }
+    write_config("breaker consecutive=3\nlimit 100/s\nretry attempts=2 base=1ms cap=1ms\n");
+    sidecar_start(&f.sidecar, f.file);
+    assert_int_equal(get("/s/e"), 200);
+    assert_int_equal(get("/s/k"), 502);
+    assert_int_equal(get("/nowhere"), 404);
+    assert_int_equal(admin("GET", "/metrics"), 200);
+    FILE *const promtool = popen("timeout 60 promtool check metrics 2>&1", "w");
+    assert_non_null(promtool);
+    assert_int_equal(fwrite(reply.body, 1, strlen(reply.body), promtool), strlen(reply.body));
+    assert_int_equal(pclose(promtool), 0);
+    assert_int_equal(sidecar_end(&f.sidecar), 0);
+}
+
 /* ---- Its life ---- */
 
 static void a_bad_file_starts_nothing_and_a_bad_reload_changes_nothing(void **state)
@@ -448,6 +468,7 @@ int main(void)
         TEST(forwards_headers_as_a_proxy_must),
         TEST(a_request_that_is_not_safe_to_repeat_is_sent_once),
         TEST(the_environment_asks_for_traces),
+        TEST(promtool_accepts_the_page_of_metrics),
         TEST(a_bad_file_starts_nothing_and_a_bad_reload_changes_nothing),
         TEST(the_demo_upstream_is_shut_out_when_sick_and_let_back_in),
         TEST(draining_turns_readiness_off_and_finishes_what_runs),
