@@ -3,198 +3,185 @@
 #include <stdint.h>
 #include <string.h>
 
-#define JSON_DEPTH 64
+typedef struct scanner {
+    char *at, *end;
+    unsigned depth;
+} scanner;
 
-static void json_blanks(json *text)
+static bool scan_value(scanner *s);
+
+/* The byte here; NUL, which is nowhere allowed, at the end. */
+static char scan_here(const scanner *s)
 {
-    while (text->at < text->end && strchr(" \t\r\n", *text->at) != NULL && *text->at != '\0')
-        text->at++;
+    if (s->at == s->end)
+        return '\0';
+    return *s->at;
 }
 
-static bool json_take(json *text, char wanted)
+/* The next byte that is no blank. */
+static char scan_peek(scanner *s)
 {
-    json_blanks(text);
-    if (text->failed || text->at == text->end || *text->at != wanted)
+    while (scan_here(s) != '\0' && strchr(" \t\r\n", *s->at) != NULL)
+        s->at++;
+    return scan_here(s);
+}
+
+static bool scan_char(scanner *s, char c)
+{
+    bool const there = s->at < s->end && *s->at == c;
+    s->at += there;
+    return there;
+}
+
+static bool scan_digits(scanner *s)
+{
+    char *const begin = s->at;
+    while (scan_here(s) >= '0' && scan_here(s) <= '9')
+        s->at++;
+    return s->at > begin;
+}
+
+static bool scan_number(scanner *s)
+{
+    (void)scan_char(s, '-');
+    if (!scan_char(s, '0') && !scan_digits(s))
         return false;
-    text->at++;
-    return true;
-}
-
-void json_open(json *text, char bracket)
-{
-    if (!json_take(text, bracket))
-        text->failed = true;
-}
-
-bool json_more(json *text, char closing, size_t count)
-{
-    if (text->failed || json_take(text, closing))
+    if (scan_char(s, '.') && !scan_digits(s))
         return false;
-    if (count > 0 && !json_take(text, ','))
-        text->failed = true;
-    return !text->failed;
+    if (!scan_char(s, 'e') && !scan_char(s, 'E'))
+        return true;
+    if (!scan_char(s, '+'))
+        (void)scan_char(s, '-');
+    return scan_digits(s);
 }
 
-bool json_end(json *text)
+/* Four hexadecimal digits. */
+static bool scan_unit(scanner *s, uint32_t *unit)
 {
-    json_blanks(text);
-    return !text->failed && text->at == text->end;
-}
-
-/* ---- Values that hold no others ---- */
-
-static bool json_is_hex(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-static bool json_skip_escape(json *text)
-{
-    int const kind = text->at < text->end ? *text->at++ : 0;
-    if (kind != 'u')
-        return kind != 0 && strchr("\"\\/bfnrt", kind) != NULL;
-    for (int i = 0; i < 4; i++, text->at++)
-        if (text->at == text->end || !json_is_hex(*text->at))
+    static const char digits[] = "0123456789abcdef";
+    *unit = 0;
+    for (int i = 0; i < 4; i++, s->at++) {
+        char const c = scan_here(s);
+        const char *const digit = strchr(digits, c >= 'A' && c <= 'F' ? c + ('a' - 'A') : c);
+        if (c == '\0' || digit == NULL)
             return false;
+        *unit = *unit << 4 | (uint32_t)(digit - digits);
+    }
     return true;
 }
 
-/* Behind its first quote. */
-static bool json_skip_string(json *text)
+static bool scan_string(scanner *s)
 {
-    while (text->at < text->end) {
-        unsigned char const c = (unsigned char)*text->at++;
+    uint32_t unit;
+    if (!scan_char(s, '"'))
+        return false;
+    while (s->at < s->end && (unsigned char)*s->at >= ' ') {
+        char const c = *s->at++;
         if (c == '"')
             return true;
-        if (c < ' ' || (c == '\\' && !json_skip_escape(text)))
-            return false;
-    }
-    return false;
-}
-
-static size_t json_digits(json *text)
-{
-    const char *const from = text->at;
-    while (text->at < text->end && *text->at >= '0' && *text->at <= '9')
-        text->at++;
-    return (size_t)(text->at - from);
-}
-
-static bool json_skip_number(json *text)
-{
-    if (*text->at == '-')
-        text->at++;
-    bool const zero = text->at < text->end && *text->at == '0';
-    size_t const digits = json_digits(text);
-    if (digits == 0 || (zero && digits > 1))
-        return false;
-    if (text->at < text->end && *text->at == '.') {
-        text->at++;
-        if (json_digits(text) == 0)
-            return false;
-    }
-    if (text->at == text->end || (*text->at != 'e' && *text->at != 'E'))
-        return true;
-    text->at++;
-    if (text->at < text->end && (*text->at == '+' || *text->at == '-'))
-        text->at++;
-    return json_digits(text) > 0;
-}
-
-static bool json_skip_word(json *text)
-{
-    static const char *const words[] = {"true", "false", "null"};
-    for (int i = 0; i < 3; i++) {
-        size_t const size = strlen(words[i]);
-        if ((size_t)(text->end - text->at) >= size && memcmp(text->at, words[i], size) == 0) {
-            text->at += size;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* ---- All ---- */
-
-static void json_skip(json *text, unsigned depth)
-{
-    bool good = depth < JSON_DEPTH;
-    if (!good || text->failed) {
-        text->failed = true;
-    } else if (json_take(text, '[')) {
-        for (size_t i = 0; json_more(text, ']', i); i++)
-            json_skip(text, depth + 1);
-    } else if (json_take(text, '{')) {
-        for (size_t i = 0; json_more(text, '}', i); i++) {
-            (void)json_name(text);
-            json_skip(text, depth + 1);
-        }
-    } else {
-        good =
-            json_take(text, '"') ? json_skip_string(text)
-            : text->at < text->end && (*text->at == '-' || (*text->at >= '0' && *text->at <= '9'))
-                ? json_skip_number(text)
-                : json_skip_word(text);
-        text->failed = text->failed || !good;
-    }
-}
-
-json_text json_value(json *text)
-{
-    json_blanks(text);
-    const char *const from = text->at;
-    json_skip(text, 0);
-    return (json_text){from, (size_t)(text->at - from)};
-}
-
-json_text json_name(json *text)
-{
-    json_open(text, '"');
-    const char *const from = text->at;
-    if (text->failed || !json_skip_string(text)) {
-        text->failed = true;
-        return (json_text){from, 0};
-    }
-    json_text const name = {from, (size_t)(text->at - 1 - from)};
-    json_open(text, ':');
-    return name;
-}
-
-/* Of \u: a URL is ASCII, and what is not is refused. */
-static bool json_unescape(const char **at, char *out)
-{
-    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-    char const kind = *(*at)++;
-    if (kind != 'u') {
-        *out = to[strchr(from, kind) - from];
-        return true;
-    }
-    unsigned code = 0;
-    for (int i = 0; i < 4; i++) {
-        char const c = *(*at)++;
-        code = code << 4 | (unsigned)(c <= '9' ? c - '0' : (c | 32) - 'a' + 10);
-    }
-    *out = (char)code;
-    return code > 0 && code < 128;
-}
-
-bool json_string(json_text value, char *out, size_t room)
-{
-    const char *const end = value.data + value.size - 1;
-    size_t size = 0;
-    if (value.size < 2 || value.data[0] != '"')
-        return false;
-    for (const char *at = value.data + 1; at < end; size++) {
-        if (size + 1 >= room)
-            return false;
-        if (*at != '\\') {
-            out[size] = *at++;
+        if (c != '\\')
             continue;
-        }
-        at++;
-        if (!json_unescape(&at, &out[size]))
+        if (scan_char(s, 'u')
+                ? !scan_unit(s, &unit)
+                : s->at == s->end || *s->at == '\0' || strchr("\"\\/bfnrt", *s->at++) == NULL)
             return false;
     }
-    out[size] = '\0';
-    return true;
+    return false;
+}
+
+static bool scan_word(scanner *s, const char *word)
+{
+    while (*word != '\0' && scan_char(s, *word))
+        word++;
+    return *word == '\0';
+}
+
+/* "key" : of a member; its extent is left in *key. */
+static bool scan_key(scanner *s, json *key)
+{
+    (void)scan_peek(s);
+    char *const begin = s->at;
+    bool const good = scan_string(s);
+    *key = (json){begin, (size_t)(s->at - begin)};
+    (void)scan_peek(s);
+    return good && scan_char(s, ':');
+}
+
+/* An array or an object. */
+static bool scan_container(scanner *s)
+{
+    bool const object = *s->at++ == '{';
+    char const close = object ? '}' : ']';
+    json key;
+    if (s->depth++ == JSON_DEPTH)
+        return false;
+    if (scan_peek(s) != close)
+        do
+            if ((object && !scan_key(s, &key)) || !scan_value(s))
+                return false;
+        while (scan_peek(s) == ',' && scan_char(s, ','));
+    s->depth--;
+    return scan_char(s, close);
+}
+
+static bool scan_value(scanner *s)
+{
+    char const c = scan_peek(s);
+    if (c == '[' || c == '{')
+        return scan_container(s);
+    if (c == '"')
+        return scan_string(s);
+    if (c == 't' || c == 'f' || c == 'n')
+        return scan_word(s, c == 't' ? "true" : c == 'f' ? "false" : "null");
+    return scan_number(s);
+}
+
+/* A value with the blanks around it; its extent, without them, is left in *value. */
+static bool scan_extent(scanner *s, json *value)
+{
+    (void)scan_peek(s);
+    char *const begin = s->at;
+    bool const good = scan_value(s);
+    *value = (json){begin, (size_t)(s->at - begin)};
+    (void)scan_peek(s);
+    return good;
+}
+
+bool json_read(json text, json *value)
+{
+    scanner s = {text.data, text.data + text.size, 0};
+    return scan_extent(&s, value) && s.at == s.end;
+}
+
+bool json_next(json container, size_t *at, json *key, json *value)
+{
+    scanner s = {container.data + *at, container.data + container.size, 0};
+    char const open = container.data[0];
+    if ((open != '[' && open != '{') || s.at == s.end)
+        return false;
+    s.at++; /* The bracket, or the comma. */
+    bool const found = (open == '[' || scan_key(&s, key)) && scan_extent(&s, value);
+    *at = (size_t)(s.at - container.data);
+    return found;
+}
+
+char *json_decode(json string)
+{
+    static const char escapes[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
+    scanner s = {string.data + 1, string.data + string.size - 1, 0};
+    char *out = string.data;
+    if (string.data[0] != '"')
+        return NULL;
+    while (s.at < s.end) {
+        uint32_t unit = (unsigned char)*s.at++;
+        if (unit == '\\' && scan_char(&s, 'u'))
+            (void)scan_unit(&s, &unit);
+        else if (unit == '\\')
+            unit = (unsigned char)meanings[strchr(escapes, *s.at++) - escapes];
+        if (unit == 0 || unit > 0x7F)
+            return NULL;
+        *out++ = (char)unit;
+    }
+    *out = '\0';
+    return string.data;
 }

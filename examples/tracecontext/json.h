@@ -1,35 +1,28 @@
-/* A reader of JSON (RFC 8259) that finds where values are, and leaves them there. */
-#ifndef EXAMPLE_TRACECONTEXT_JSON_H
-#define EXAMPLE_TRACECONTEXT_JSON_H
+/* Just enough JSON (RFC 8259): where values begin and end. Nothing is copied, and values that are
+ * only passed on stay as they are, to the byte; so do bytes above 0x7F. */
+#ifndef TRACECONTEXT_JSON_H
+#define TRACECONTEXT_JSON_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What is left of a text; the first error sticks. */
+#define JSON_DEPTH 64 /* Arrays and objects within one another. */
+
+/* A value, within the text that it was read from. */
 typedef struct json {
-    const char *at, *end;
-    bool failed;
+    char *data;
+    size_t size;
 } json;
 
-/* A value as it is written, or a string within its quotes. */
-typedef struct json_text {
-    const char *data;
-    size_t size;
-} json_text;
+/* False: it is not one well-formed value with nothing but blanks around, or deeper than that. */
+bool json_read(json text, json *value);
 
-/* '[' or '{' comes next. */
-void json_open(json *text, char bracket);
-/* There is another element, or member, which is next; false at the end, which is taken. `count` is
- * how many there were. */
-bool json_more(json *text, char closing, size_t count);
-/* The name of a member, and its colon. */
-json_text json_name(json *text);
-/* Any value. */
-json_text json_value(json *text);
-/* The text ends here. */
-bool json_end(json *text);
+/* The next element of an array, or member of an object; *at is 0 at first. False: there is none, or
+ * it is neither. `key` is set for a member: a string. */
+bool json_next(json container, size_t *at, json *key, json *value);
 
-/* A string's characters, with a NUL: false if it is none, or has no room. */
-bool json_string(json_text value, char *out, size_t room);
+/* The text of a string, decoded in its place, where the value is no more; NULL if it is no string,
+ * or has other characters than U+0001 to U+007F, which keys and URLs do without. */
+char *json_decode(json string);
 
 #endif

@@ -1,417 +1,576 @@
-/*
- * examples/tracecontext, driven as the W3C's validation suite for Trace Context does: what it is
- * asked with, and what it asks others with, by the rules of that suite.
- */
-#include "support/fake_env.h"
-#include "support/sidecar_process.h"
-
-#include <weir/http.h>
-
-#include <pthread.h>
+/* examples/tracecontext as a process: what it sends when it is asked with headers of all kinds, by
+ * the rules of W3C Trace Context that its validation suite tries. */
+#include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "support/tracecontext_process.h"
 
 #define TRACE  "12345678901234567890123456789012"
-#define PARENT "00-" TRACE "-1234567890123456-01"
-
-typedef struct heard {
-    char traceparent[128], tracestate[1024], body[256];
-    unsigned parents;
-} heard;
-
-static struct {
-    pid_t process;
-    FILE *out;
-    uint16_t port; /* Of the service. */
-    weir_loop *loop;
-    weir_http_server *harness;
-    uint16_t harness_port;
-    pthread_mutex_t lock; /* Guards all below: the harness has a thread. */
-    heard requests[8];
-    size_t count;
-} w = {.lock = PTHREAD_MUTEX_INITIALIZER};
+#define PARENT "1234567890123456"
+#define VALID  "traceparent: 00-" TRACE "-" PARENT "-01\r\n"
 
 static peer_reply reply;
 
-/* ---- The harness ---- */
-
-static void on_body(weir_http_exchange *exchange, const void *data, size_t size, void *user)
+/* POST /test with these headers and this body; the status. */
+static int ask(const char *headers, const char *body)
 {
-    heard *const own = user;
-    (void)exchange;
-    pthread_mutex_lock(&w.lock);
-    size_t const used = strlen(own->body);
-    (void)snprintf(own->body + used, sizeof own->body - used, "%.*s", (int)size,
-                   (const char *)data);
-    pthread_mutex_unlock(&w.lock);
+    static char request[262144];
+    int const size = snprintf(request, sizeof request,
+                              "POST /test HTTP/1.1\r\nHost: x\r\n%sContent-Length: %zu\r\n\r\n%s",
+                              headers, strlen(body), body);
+    assert_in_range(size, 1, (int)sizeof request - 1);
+    return peer_ask(service.port, request, &reply);
 }
 
-static void on_end(weir_http_exchange *exchange, void *user)
+/* With one post to the harness. */
+static const received *ask_once(const char *headers)
 {
-    (void)user;
-    (void)weir_http_exchange_respond(exchange, 200, NULL, NULL, 0);
+    char body[128];
+    int const before = received_count();
+    (void)snprintf(body, sizeof body,
+                   "[{\"url\": \"http://127.0.0.1:%u/callback\", \"arguments\": []}]", h.port);
+    assert_int_equal(ask(headers, body), 200);
+    assert_int_equal(received_count(), before + 1);
+    h.count = before; /* Nobody else is under way. */
+    return &h.got[before];
 }
 
-static void on_request(weir_http_exchange *exchange, const weir_http_request *request, void *user)
+/* ---- What was sent ---- */
+
+typedef struct parent {
+    char trace[33], span[17], flags[3];
+} parent;
+
+/* There is one traceparent, of version 00, to the letter. */
+static parent sent_parent(const received *r)
 {
-    static const weir_http_exchange_events events = {.on_body = on_body, .on_end = on_end};
-    (void)user;
-    pthread_mutex_lock(&w.lock);
-    heard *const own = &w.requests[w.count < 8 ? w.count++ : 7];
-    memset(own, 0, sizeof *own);
-    for (size_t i = 0; i < request->header_count; i++) {
-        const weir_http_header *const header = &request->headers[i];
-        if (weir_http_equals(header->name, "traceparent")) {
-            own->parents++;
-            (void)snprintf(own->traceparent, sizeof own->traceparent, "%.*s",
-                           (int)header->value.size, header->value.data);
-        }
-        if (weir_http_equals(header->name, "tracestate"))
-            (void)snprintf(own->tracestate, sizeof own->tracestate, "%.*s", (int)header->value.size,
-                           header->value.data);
-    }
-    pthread_mutex_unlock(&w.lock);
-    weir_http_exchange_handle(exchange, &events, own);
+    char text[128], other[128];
+    parent p;
+    assert_true(header(r, "traceparent", 0, text, sizeof text));
+    assert_false(header(r, "traceparent", 1, other, sizeof other));
+    assert_int_equal(strlen(text), 55);
+    assert_int_equal(strspn(text, "0123456789abcdef-"), 55);
+    assert_int_equal(sscanf(text, "00-%32[0-9a-f]-%16[0-9a-f]-%2[0-9a-f]", p.trace, p.span,
+                            p.flags),
+                     3);
+    assert_int_equal(strlen(p.trace) + strlen(p.span) + strlen(p.flags), 50);
+    assert_string_not_equal(p.trace, "00000000000000000000000000000000");
+    assert_string_not_equal(p.span, "0000000000000000");
+    return p;
 }
 
-/* ---- The service ---- */
-
-static void start_service(void)
+/* All of the tracestate that was sent; "": none. */
+static const char *sent_state(const received *r)
 {
-    const char *const path = getenv("WEIR_TRACECONTEXT");
-    unsigned port = 0;
-    int ends[2];
-    char line[128];
-    assert_int_equal(pipe(ends), 0);
-    w.process = fork();
-    if (w.process == 0) {
-        (void)dup2(ends[1], STDOUT_FILENO);
-        (void)close(ends[0]);
-#if defined(__linux__)
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* It does not outlive the test. */
-#endif
-        (void)execl(path != NULL ? path : "build/examples/tracecontext/tracecontext",
-                    "tracecontext", "127.0.0.1:0", (char *)NULL);
-        _exit(127);
-    }
-    (void)close(ends[1]);
-    w.out = fdopen(ends[0], "r");
-    assert_non_null(w.out);
-    assert_non_null(fgets(line, sizeof line, w.out));
-    assert_int_equal(sscanf(line, "tracecontext 127.0.0.1:%u", &port), 1);
-    w.port = (uint16_t)port;
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    weir_http_server_options options = WEIR_HTTP_SERVER_OPTIONS_INIT;
-    options.on_request = on_request;
-    start_service();
-    assert_int_equal(weir_loop_create(&w.loop, NULL), WEIR_OK);
-    assert_int_equal(weir_http_server_create(&w.harness, w.loop, &options), WEIR_OK);
-    w.harness_port = weir_http_server_address(w.harness).port;
-    return weir_loop_start(w.loop);
-}
-
-static int teardown(void **state)
-{
-    int status;
-    (void)state;
-    (void)kill(w.process, SIGTERM);
-    assert_int_equal(waitpid(w.process, &status, 0), w.process);
-    (void)fclose(w.out);
-    weir_loop_stop(w.loop);
-    assert_int_equal(weir_loop_join(w.loop), WEIR_OK);
-    weir_http_server_destroy(w.harness);
-    weir_loop_destroy(w.loop);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
-}
-
-/* POST /test with these headers, each with its line's end, and this body. */
-static int post(const char *headers, const char *body)
-{
-    static char request[8192];
-    pthread_mutex_lock(&w.lock);
-    w.count = 0;
-    pthread_mutex_unlock(&w.lock);
-    (void)snprintf(request, sizeof request,
-                   "POST /test HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n%s\r\n%s",
-                   strlen(body), headers, body);
-    return peer_ask(w.port, request, &reply);
-}
-
-static const char *harness_url(void)
-{
-    static char url[64];
-    (void)snprintf(url, sizeof url, "http://127.0.0.1:%u/callback", w.harness_port);
-    return url;
-}
-
-/* As the suite does: one call, back to the harness. What that heard. */
-static heard ask(const char *headers)
-{
-    char body[256];
-    (void)snprintf(body, sizeof body, "[{\"url\": \"%s\", \"arguments\": []}]", harness_url());
-    assert_int_equal(post(headers, body), 200);
-    pthread_mutex_lock(&w.lock);
-    size_t const count = w.count;
-    heard const first = w.requests[0];
-    pthread_mutex_unlock(&w.lock);
-    assert_int_equal(count, 1);
-    assert_int_equal(first.parents, 1);
-    assert_int_equal(strlen(first.traceparent), 55);
-    assert_memory_equal(first.traceparent, "00-", 3);
-    return first;
-}
-
-static bool continues(const heard *h)
-{
-    return memcmp(h->traceparent + 3, TRACE, 32) == 0;
+    static char text[1024];
+    char other[1024];
+    if (!header(r, "tracestate", 0, text, sizeof text))
+        return "";
+    assert_false(header(r, "tracestate", 1, other, sizeof other));
+    return text;
 }
 
 /* ---- traceparent ---- */
 
-static void a_trace_is_continued_with_a_span_id_of_its_own(void **state)
+typedef struct rule {
+    const char *says;
+    const char *headers;
+    const char *flags; /* That the post has; NULL: the trace begins afresh. */
+    const char *state;
+} rule;
+
+static void check_rule(const rule *r)
 {
-    (void)state;
-    heard const h = ask("traceparent: " PARENT "\r\n");
-    assert_true(continues(&h));
-    assert_memory_not_equal(h.traceparent + 36, "1234567890123456", 16);
-    assert_memory_equal(h.traceparent + 53, "01", 2);
+    const received *const got = ask_once(r->headers);
+    parent const p = sent_parent(got);
+    bool const kept = strcmp(p.trace, TRACE) == 0;
+    const char *const state = sent_state(got);
+    bool const good = kept == (r->flags != NULL) && strcmp(p.span, PARENT) != 0 &&
+                      (!kept || strcmp(p.flags, r->flags) == 0) && strcmp(state, r->state) == 0;
+    if (!good)
+        fail_msg("%s: %s-%s-%s, tracestate \"%s\"", r->says, p.trace, p.span, p.flags, state);
 }
 
-static void without_a_traceparent_a_trace_begins(void **state)
+#define CHECK_RULES(rules)                                                                         \
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules)[0]; i++)                                  \
+    check_rule(&(rules)[i])
+
+#define WITH(value) "traceparent: " value "\r\n"
+
+static void a_traceparent_is_continued_or_else_the_trace_begins_afresh(void **state)
 {
     (void)state;
-    heard const first = ask(""), second = ask("");
-    assert_memory_not_equal(first.traceparent + 3, second.traceparent + 3, 32);
-    assert_memory_not_equal(first.traceparent + 3, "00000000000000000000000000000000", 32);
-}
-
-static void names_of_headers_mean_any_case(void **state)
-{
-    (void)state;
-    heard const h = ask("TraceParent: " PARENT "\r\nTrAcEsTaTe: foo=1\r\n");
-    assert_true(continues(&h));
-    assert_string_equal(h.tracestate, "foo=1");
-}
-
-static void a_traceparent_to_the_letter_is_continued_and_no_other(void **state)
-{
-    static const struct {
-        const char *value;
-        bool good;
-    } all[] = {
-        {PARENT, true},
-        {"  " PARENT "\t", true},
-        {"cc-" TRACE "-1234567890123456-01", true},
-        {"cc-" TRACE "-1234567890123456-01-what-the-future-will-be-like", true},
-        {"cc-" TRACE "-1234567890123456-01.what-the-future-will-be-like", false},
-        {"00-" TRACE "-1234567890123456-01-", false},
-        {"00-" TRACE "-1234567890123456-01-what-the-future", false},
-        {"ff-" TRACE "-1234567890123456-01", false},
-        {".0-" TRACE "-1234567890123456-01", false},
-        {"0-" TRACE "-1234567890123456-01", false},
-        {"000-" TRACE "-1234567890123456-01", false},
-        {"00-00000000000000000000000000000000-1234567890123456-01", false},
-        {"00-.2345678901234567890123456789012-1234567890123456-01", false},
-        {"00-123456789012345678901234567890123-1234567890123456-01", false},
-        {"00-1234567890123456789012345678901-1234567890123456-01", false},
-        {"00-1234567890123456789012345678901A-1234567890123456-01", false},
-        {"00-" TRACE "-0000000000000000-01", false},
-        {"00-" TRACE "-.234567890123456-01", false},
-        {"00-" TRACE "-12345678901234567-01", false},
-        {"00-" TRACE "-123456789012345-01", false},
-        {"00-" TRACE "-1234567890123456-.1", false},
-        {"00-" TRACE "-1234567890123456-1", false},
-        {"00-" TRACE "-1234567890123456-001", false},
-        {"", false},
+    static const rule rules[] = {
+        {"one that is valid is continued", VALID, "01", ""},
+        {"without one, a trace begins", "", NULL, ""},
+        {"its name is in any case", "TraceParent: 00-" TRACE "-" PARENT "-01\r\n", "01", ""},
+        {"its name is in capitals", "TRACEPARENT: 00-" TRACE "-" PARENT "-01\r\n", "01", ""},
+        {"a name with a hyphen is another", "trace-parent: 00-" TRACE "-" PARENT "-01\r\n", NULL,
+         ""},
+        {"a name with a dot is another", "trace.parent: 00-" TRACE "-" PARENT "-01\r\n", NULL, ""},
+        {"blanks around it do not count", WITH(" \t 00-" TRACE "-" PARENT "-01 \t"), "01", ""},
+        {"two, both valid, are none", VALID VALID, NULL, ""},
+        {"two that differ are none", VALID WITH("00-" TRACE "-1234567890123457-01"), NULL, ""},
+        {"two, one of them malformed, are none", WITH("x") VALID, NULL, ""},
+        {"an empty one", WITH(""), NULL, ""},
+        {"version ff", WITH("ff-" TRACE "-" PARENT "-01"), NULL, ""},
+        {"a version that is not hexadecimal", WITH("0g-" TRACE "-" PARENT "-01"), NULL, ""},
+        {"a version with a dot", WITH(".0-" TRACE "-" PARENT "-01"), NULL, ""},
+        {"a version of one digit", WITH("0-" TRACE "-" PARENT "-01"), NULL, ""},
+        {"a version of three digits", WITH("000-" TRACE "-" PARENT "-01"), NULL, ""},
+        {"a trace id of zeros", WITH("00-00000000000000000000000000000000-" PARENT "-01"), NULL,
+         ""},
+        {"a trace id with a dot", WITH("00-.2345678901234567890123456789012-" PARENT "-01"), NULL,
+         ""},
+        {"a trace id in capitals", WITH("00-ABCDEF78901234567890123456789012-" PARENT "-01"), NULL,
+         ""},
+        {"a trace id too long", WITH("00-" TRACE "3-" PARENT "-01"), NULL, ""},
+        {"a trace id too short", WITH("00-1234567890123456789012345678901-" PARENT "-01"), NULL,
+         ""},
+        {"a parent id of zeros", WITH("00-" TRACE "-0000000000000000-01"), NULL, ""},
+        {"a parent id with a dot", WITH("00-" TRACE "-.234567890123456-01"), NULL, ""},
+        {"a parent id in capitals", WITH("00-" TRACE "-ABCDEF7890123456-01"), NULL, ""},
+        {"a parent id too long", WITH("00-" TRACE "-" PARENT "7-01"), NULL, ""},
+        {"a parent id too short", WITH("00-" TRACE "-123456789012345-01"), NULL, ""},
+        {"flags that are not hexadecimal", WITH("00-" TRACE "-" PARENT "-.0"), NULL, ""},
+        {"flags of which one digit is not", WITH("00-" TRACE "-" PARENT "-0x"), NULL, ""},
+        {"flags in capitals", WITH("00-" TRACE "-" PARENT "-0F"), NULL, ""},
+        {"flags too long", WITH("00-" TRACE "-" PARENT "-001"), NULL, ""},
+        {"flags too short", WITH("00-" TRACE "-" PARENT "-1"), NULL, ""},
+        {"version 00 with a hyphen at its end", WITH("00-" TRACE "-" PARENT "-01-"), NULL, ""},
+        {"version 00 with more", WITH("00-" TRACE "-" PARENT "-01-what"), NULL, ""},
     };
-    (void)state;
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        char headers[256];
-        (void)snprintf(headers, sizeof headers, "traceparent: %s\r\n", all[i].value);
-        heard const h = ask(headers);
-        assert_int_equal(continues(&h), all[i].good);
-    }
+    CHECK_RULES(rules);
 }
 
-static void two_traceparents_are_none(void **state)
+static void of_a_later_version_what_version_00_has_is_read(void **state)
 {
     (void)state;
-    heard const h = ask("traceparent: " PARENT "\r\ntraceparent: " PARENT "\r\n");
-    assert_false(continues(&h));
+    static const rule rules[] = {
+        {"it has no more", WITH("cc-" TRACE "-" PARENT "-01"), "01", ""},
+        {"it has more behind a hyphen", WITH("cc-" TRACE "-" PARENT "-01-what-the-future"), "01",
+         ""},
+        {"it has a hyphen and nothing behind", WITH("cc-" TRACE "-" PARENT "-01-"), "01", ""},
+        {"it goes on without a hyphen", WITH("cc-" TRACE "-" PARENT "-01.what"), NULL, ""},
+        {"it goes on with a digit", WITH("cc-" TRACE "-" PARENT "-010"), NULL, ""},
+        {"its ids are as strict", WITH("cc-" TRACE "-0000000000000000-01"), NULL, ""},
+    };
+    CHECK_RULES(rules);
 }
 
-static void flags_that_are_not_known_are_not_passed_on(void **state)
+static void flags_that_are_known_are_passed_on_and_the_others_are_zero(void **state)
 {
     (void)state;
-    heard h = ask("traceparent: 00-" TRACE "-1234567890123456-ff\r\n");
-    assert_true(continues(&h));
-    assert_memory_equal(h.traceparent + 53, "03", 2); /* Sampled, and random. */
+    static const rule rules[] = {
+        {"sampled", WITH("00-" TRACE "-" PARENT "-01"), "01", ""},
+        {"not sampled", WITH("00-" TRACE "-" PARENT "-00"), "00", ""},
+        {"random", WITH("00-" TRACE "-" PARENT "-02"), "02", ""},
+        {"sampled and random", WITH("00-" TRACE "-" PARENT "-03"), "03", ""},
+        {"all eight", WITH("00-" TRACE "-" PARENT "-ff"), "03", ""},
+        {"of a later version", WITH("01-" TRACE "-" PARENT "-09"), "01", ""},
+    };
+    CHECK_RULES(rules);
 }
 
 /* ---- tracestate ---- */
 
-static void a_tracestate_goes_on_and_never_without_a_traceparent(void **state)
+#define STATE(value) "tracestate: " value "\r\n"
+
+static void a_tracestate_goes_with_its_traceparent_as_it_is(void **state)
 {
     (void)state;
-    heard h = ask("traceparent: " PARENT "\r\ntracestate: foo=1,bar=2\r\n");
-    assert_string_equal(h.tracestate, "foo=1,bar=2");
-    h = ask("tracestate: foo=1\r\n");
-    assert_string_equal(h.tracestate, "");
-    h = ask("traceparent: 00-" TRACE "-123\r\ntracestate: foo=1\r\n");
-    assert_string_equal(h.tracestate, "");
+    static const rule rules[] = {
+        {"one header", VALID STATE("foo=1,bar=2"), "01", "foo=1,bar=2"},
+        {"its name is in any case", VALID "TraceState: foo=1\r\n", "01", "foo=1"},
+        {"a name with a hyphen is another", VALID "trace-state: foo=1\r\n", "01", ""},
+        {"it stands before the traceparent", STATE("foo=1") VALID, "01", "foo=1"},
+        {"without a traceparent it is dropped", STATE("foo=1"), NULL, ""},
+        {"with a malformed traceparent, too", WITH("00-x") STATE("foo=1"), NULL, ""},
+        {"with two traceparents, too", VALID VALID STATE("foo=1"), NULL, ""},
+        {"several headers are joined in order",
+         VALID STATE("foo=1,bar=2") STATE("rojo=1,congo=2") STATE("baz=3"), "01",
+         "foo=1,bar=2,rojo=1,congo=2,baz=3"},
+        {"an empty one is none", VALID STATE(""), "01", ""},
+        {"empty headers among others count not", VALID STATE("") STATE("foo=1") STATE(""), "01",
+         "foo=1"},
+        {"empty members are left out", VALID STATE("foo=1,,,bar=2,"), "01", "foo=1,bar=2"},
+        {"blanks around members are left out", VALID STATE("foo=1 \t , \t bar=2, \t baz=3"), "01",
+         "foo=1,bar=2,baz=3"},
+        {"blanks at the start of a value are its own", VALID STATE("foo= 1"), "01", "foo= 1"},
+        {"blanks within a value are its own", VALID STATE("foo=1 2"), "01", "foo=1 2"},
+        {"a key that comes twice is passed on twice", VALID STATE("foo=1,foo=2"), "01",
+         "foo=1,foo=2"},
+    };
+    CHECK_RULES(rules);
 }
 
-static void several_tracestates_are_one_in_their_order(void **state)
+static void a_tracestate_that_is_malformed_leaves_the_traceparent_alone(void **state)
 {
     (void)state;
-    heard h = ask("traceparent: " PARENT "\r\ntracestate: foo=1,bar=2\r\n"
-                  "tracestate: rojo=1,congo=2\r\ntracestate: baz=3\r\n");
-    assert_string_equal(h.tracestate, "foo=1,bar=2,rojo=1,congo=2,baz=3");
-    h = ask("traceparent: " PARENT "\r\ntracestate: foo=1\r\ntracestate:\r\ntracestate: bar=2\r\n");
-    assert_string_equal(h.tracestate, "foo=1,bar=2");
-    h = ask("traceparent: " PARENT "\r\ntracestate: foo=1 \t , \t bar=2, \t baz=3\r\n");
-    assert_string_equal(h.tracestate, "foo=1,bar=2,baz=3");
+    static const rule rules[] = {
+        {"all characters of a key", VALID STATE("foo-_*/@0=1"), "01", "foo-_*/@0=1"},
+        {"a key that begins with a digit", VALID STATE("0foo=1"), "01", "0foo=1"},
+        {"a key of a tenant", VALID STATE("foo@bar=1,0t@s=2"), "01", "foo@bar=1,0t@s=2"},
+        {"all kinds of characters of a value", VALID STATE("foo=!\"#$%&'()*+-./:;<>?@[\\]^_`{|}~"),
+         "01", "foo=!\"#$%&'()*+-./:;<>?@[\\]^_`{|}~"},
+        {"a key with a blank", VALID STATE("foo bar=1"), "01", ""},
+        {"a key with a blank behind", VALID STATE("foo =1"), "01", ""},
+        {"a key in capitals", VALID STATE("FOO=1"), "01", ""},
+        {"a key with a dot", VALID STATE("foo.bar=1"), "01", ""},
+        {"a key that begins with @", VALID STATE("@foo=1"), "01", ""},
+        {"no key", VALID STATE("=1"), "01", ""},
+        {"no value", VALID STATE("foo="), "01", ""},
+        {"no equals sign", VALID STATE("foo"), "01", ""},
+        {"a value with an equals sign", VALID STATE("foo=bar=baz"), "01", ""},
+        {"one bad member among good ones", VALID STATE("foo=1,bar"), "01", ""},
+        {"one bad header among good ones", VALID STATE("foo=1") STATE("BAR=2"), "01", ""},
+    };
+    CHECK_RULES(rules);
 }
 
-static void a_tracestate_that_is_malformed_is_dropped_and_the_trace_is_not(void **state)
+/* "k1=1" to "k<count>=1", with commas between, as a header. */
+static void write_members(char *out, size_t room, int count)
 {
-    static const char *const bad[] = {"foo =1",     "FOO=1",       "foo.bar=1", "foo",
-                                      "=1",         "foo=bar=baz", "foo=1;bar", "foo=1,bar",
-                                      "@foo=1,bar", "-fo=1"};
-    static const bool is_bad[] = {true, true, true, true, true, true, false, true, true, true};
+    int size = snprintf(out, room, VALID "tracestate: k1=1");
+    for (int i = 2; i <= count; i++)
+        size += snprintf(out + size, room - (size_t)size, ",k%d=1", i);
+    (void)snprintf(out + size, room - (size_t)size, "\r\n");
+}
+
+static void a_tracestate_has_32_members_and_256_characters_of_key_and_value(void **state)
+{
     (void)state;
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        char headers[256];
-        (void)snprintf(headers, sizeof headers, "traceparent: %s\r\ntracestate: %s\r\n", PARENT,
-                       bad[i]);
-        heard const h = ask(headers);
-        assert_true(continues(&h));
-        assert_int_equal(h.tracestate[0] == '\0', is_bad[i]);
+    char headers[2048], letters[258], expected[1024];
+    write_members(headers, sizeof headers, 32);
+    const char *const members = strstr(headers, "k1=1");
+    (void)snprintf(expected, sizeof expected, "%.*s", (int)strcspn(members, "\r"), members);
+    check_rule(&(rule){"32 members", headers, "01", expected});
+    write_members(headers, sizeof headers, 33);
+    check_rule(&(rule){"33 members", headers, "01", ""});
+    memset(letters, 'v', sizeof letters);
+    for (int size = 256; size <= 257; size++) {
+        const char *const limit = size == 256 ? "within" : "beyond";
+        (void)snprintf(expected, sizeof expected, "%.*s=1", size, letters);
+        (void)snprintf(headers, sizeof headers, VALID "tracestate: %s\r\n", expected);
+        check_rule(&(rule){limit, headers, "01", size == 256 ? expected : ""});
+        (void)snprintf(expected, sizeof expected, "t=%.*s", size, letters);
+        (void)snprintf(headers, sizeof headers, VALID "tracestate: %s\r\n", expected);
+        check_rule(&(rule){limit, headers, "01", size == 256 ? expected : ""});
     }
+    (void)snprintf(expected, sizeof expected, "%.241s@%.14s=1", letters, letters);
+    (void)snprintf(headers, sizeof headers, VALID "tracestate: %s\r\n", expected);
+    check_rule(&(rule){"241 of tenant and 14 of system", headers, "01", expected});
 }
 
-static void keys_of_tenants_and_long_ones_pass(void **state)
-{
-    static char headers[2048], expected[600];
-    (void)state;
-    (void)snprintf(expected, sizeof expected, "foo@bar=1,a-b_c*d/e@f=2,%0240d=3", 7);
-    (void)snprintf(headers, sizeof headers, "traceparent: %s\r\ntracestate: %s\r\n", PARENT,
-                   expected);
-    heard const h = ask(headers);
-    assert_string_equal(h.tracestate, expected);
-}
+/* ---- Several posts ---- */
 
-static void thirty_two_members_pass_and_more_do_not(void **state)
+static void all_posts_of_a_request_continue_its_trace_each_as_a_span_of_its_own(void **state)
 {
-    static char headers[1024];
     (void)state;
-    for (int members = 32; members <= 33; members++) {
-        int size = snprintf(headers, sizeof headers, "traceparent: %s\r\ntracestate: b0=1", PARENT);
-        for (int i = 1; i < members; i++)
-            size += snprintf(headers + size, sizeof headers - (size_t)size, ",b%d=1", i);
-        (void)snprintf(headers + size, sizeof headers - (size_t)size, "\r\n");
-        heard const h = ask(headers);
-        assert_true(continues(&h));
-        assert_int_equal(strstr(h.tracestate, "b31=1") != NULL, members == 32);
+    static char body[4096];
+    parent parents[20];
+    int size = snprintf(body, sizeof body, "[");
+    for (int i = 0; i < 20; i++) /* More than are under way at once. */
+        size +=
+            snprintf(body + size, sizeof body - (size_t)size,
+                     "%s{\"url\":\"http://localhost:%u/%d?q=1#f\",\"arguments\":[%d, \"\\u00e9\"]}",
+                     i > 0 ? "," : "", h.port, i % 5, i);
+    (void)snprintf(body + size, sizeof body - (size_t)size, "]");
+    assert_int_equal(ask(VALID STATE("foo=1"), body), 200);
+    assert_int_equal(received_count(), 20);
+    unsigned seen = 0;
+    for (int i = 0; i < 20; i++) {
+        char type[64], expected[64];
+        int number = -1;
+        parents[i] = sent_parent(&h.got[i]);
+        assert_string_equal(parents[i].trace, TRACE);
+        assert_string_not_equal(parents[i].span, PARENT);
+        assert_string_equal(sent_state(&h.got[i]), "foo=1");
+        for (int other = 0; other < i; other++)
+            assert_string_not_equal(parents[other].span, parents[i].span);
+        assert_true(header(&h.got[i], "Content-Type", 0, type, sizeof type));
+        assert_string_equal(type, "application/json");
+        assert_int_equal(sscanf(h.got[i].body, "[%d", &number), 1);
+        (void)snprintf(expected, sizeof expected, "[%d, \"\\u00e9\"]", number);
+        assert_string_equal(h.got[i].body, expected);
+        (void)snprintf(expected, sizeof expected, "POST /%d?q=1 HTTP/1.1\r\n", number % 5);
+        assert_memory_equal(h.got[i].head, expected, strlen(expected));
+        seen |= 1U << number;
     }
+    assert_int_equal(seen, (1U << 20) - 1);
 }
 
-/* ---- Calls ---- */
-
-static void several_urls_are_several_spans_of_one_trace(void **state)
+static void without_a_trace_all_posts_of_a_request_are_in_the_one_that_begins(void **state)
 {
-    static char body[512];
     (void)state;
+    char body[256], first[33];
     (void)snprintf(body, sizeof body,
-                   "[{\"url\":\"%s\",\"arguments\":[{\"a\\\"\":[1.5e3,null,true]}]},"
-                   "{\"arguments\":[],\"url\":\"%s\"},{\"url\":\"%s\"}]",
-                   harness_url(), harness_url(), harness_url());
-    assert_int_equal(post("traceparent: " PARENT "\r\n", body), 200);
-    pthread_mutex_lock(&w.lock);
-    assert_int_equal(w.count, 3);
-    unsigned with_arguments = 0;
-    for (size_t i = 0; i < 3; i++) {
-        assert_true(continues(&w.requests[i]));
-        with_arguments += strcmp(w.requests[i].body, "[{\"a\\\"\":[1.5e3,null,true]}]") == 0;
-        for (size_t j = 0; j < i; j++)
-            assert_memory_not_equal(w.requests[i].traceparent + 36, w.requests[j].traceparent + 36,
-                                    16);
-    }
-    assert_int_equal(with_arguments, 1);
-    pthread_mutex_unlock(&w.lock);
+                   "[{\"url\":\"http://127.0.0.1:%u/\",\"arguments\":[]},"
+                   "{\"arguments\":[],\"url\":\"http://127.0.0.1:%u\"}]",
+                   h.port, h.port);
+    assert_int_equal(ask("", body), 200);
+    assert_int_equal(received_count(), 2);
+    (void)snprintf(first, sizeof first, "%s", sent_parent(&h.got[0]).trace);
+    assert_string_equal(sent_parent(&h.got[1]).trace, first);
+    assert_string_not_equal(sent_parent(&h.got[1]).span, sent_parent(&h.got[0]).span);
+    assert_int_equal(ask("", body), 200);
+    assert_string_not_equal(sent_parent(&h.got[2]).trace, first);
 }
 
-static void a_service_that_calls_itself_stays_in_the_trace(void **state)
+static void arguments_may_call_the_service_again(void **state)
 {
-    static char body[512];
     (void)state;
+    char body[512];
     (void)snprintf(body, sizeof body,
-                   "[{\"url\":\"http://localhost:%u/test\",\"arguments\":"
-                   "[{\"url\":\"%s\",\"arguments\":[]},{\"url\":\"%s\",\"arguments\":[]}]}]",
-                   w.port, harness_url(), harness_url());
-    assert_int_equal(post("traceparent: " PARENT "\r\ntracestate: foo=1\r\n", body), 200);
-    pthread_mutex_lock(&w.lock);
-    assert_int_equal(w.count, 2);
-    for (size_t i = 0; i < 2; i++) {
-        assert_true(continues(&w.requests[i]));
-        assert_string_equal(w.requests[i].tracestate, "foo=1");
+                   "[{\"url\":\"http://127.0.0.1:%u/test\",\"arguments\":"
+                   "[{\"url\":\"http:\\/\\/127.0.0.1:%u\\u002fa\",\"arguments\":[]},"
+                   " {\"url\":\"http://127.0.0.1:%u/b\",\"arguments\":[[{}]]}]}]",
+                   service.port, h.port, h.port);
+    assert_int_equal(ask(VALID STATE("foo=1"), body), 200);
+    assert_int_equal(received_count(), 2);
+    for (int i = 0; i < 2; i++) {
+        assert_string_equal(sent_parent(&h.got[i]).trace, TRACE);
+        assert_string_equal(sent_state(&h.got[i]), "foo=1");
+        bool const a = strncmp(h.got[i].head, "POST /a ", 8) == 0;
+        assert_string_equal(h.got[i].body, a ? "[]" : "[[{}]]");
     }
-    pthread_mutex_unlock(&w.lock);
+    assert_string_not_equal(sent_parent(&h.got[0]).span, sent_parent(&h.got[1]).span);
 }
 
-static void what_cannot_be_done_is_told(void **state)
+/* ---- Failures ---- */
+
+static void a_url_that_fails_is_named_when_all_others_are_done(void **state)
 {
-    static const char *const malformed[] = {"",
-                                            "{}",
-                                            "[",
-                                            "[{]",
-                                            "[{\"url\":1}]",
-                                            "[{\"arguments\":[]}]",
-                                            "[{}] x",
-                                            "[{\"url\":\"a\"},]",
-                                            "[{\"url\":\"\\x\"}]",
-                                            "[01]",
-                                            "[{\"url\":\"a\" \"arguments\":[]}]"};
-    char body[256];
     (void)state;
-    for (size_t i = 0; i < sizeof malformed / sizeof malformed[0]; i++)
-        assert_int_equal(post("", malformed[i]), 400);
-    assert_int_equal(post("", "[]"), 200);
-    assert_int_equal(post("", "[{\"url\":\"https://example.org/\",\"arguments\":[]}]"), 502);
-    assert_non_null(strstr(reply.body, "https://example.org/"));
+    char body[512], url[64];
+    int const closed = peer_listen(0);
+    uint16_t const port = peer_port(closed);
+    assert_int_equal(close(closed), 0);
+    (void)snprintf(url, sizeof url, "http://127.0.0.1:%u/gone", port);
     (void)snprintf(body, sizeof body,
-                   "[{\"url\":\"http://127.0.0.1:1/\",\"arguments\":[]},{\"url\":\"%s\"}]",
-                   harness_url());
-    assert_int_equal(post("", body), 502);
-    assert_non_null(strstr(reply.body, "http://127.0.0.1:1/"));
-    pthread_mutex_lock(&w.lock);
-    assert_int_equal(w.count, 1); /* The other was asked all the same. */
-    pthread_mutex_unlock(&w.lock);
-    assert_int_equal(peer_ask(w.port, "GET /test HTTP/1.1\r\nHost: x\r\n\r\n", &reply), 404);
+                   "[{\"url\":\"%s\",\"arguments\":[]},"
+                   "{\"url\":\"http://127.0.0.1:%u/\",\"arguments\":[]}]",
+                   url, h.port);
+    assert_int_equal(ask(VALID, body), 502);
+    assert_non_null(strstr(reply.body, "1 of 2 posts failed"));
+    assert_non_null(strstr(reply.body, url));
+    assert_int_equal(received_count(), 1);
+    (void)snprintf(body, sizeof body, "[{\"url\":\"http://127.0.0.1:%u/5\",\"arguments\":[]}]",
+                   h.port);
+    assert_int_equal(ask(VALID, body), 502);
+    assert_non_null(strstr(reply.body, "it answered 500"));
+    static const char *const urls[] = {"https://127.0.0.1:1/",
+                                       "http://nowhere.example/",
+                                       "http://",
+                                       "http://[::1/",
+                                       "http://a@127.0.0.1:1/",
+                                       "http://127.0.0.1:99999/",
+                                       "http://127.0.0.1:1?q",
+                                       ""};
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+        (void)snprintf(body, sizeof body, "[{\"url\":\"%s\",\"arguments\":[]}]", urls[i]);
+        assert_int_equal(ask(VALID, body), 502);
+        assert_non_null(strstr(reply.body, urls[i]));
+    }
 }
 
-#define TEST(name) cmocka_unit_test(name)
+#define ELEMENT(arguments) "[{\"url\":\"http://127.0.0.1:1/\",\"arguments\":" arguments "}]"
+
+static void what_is_not_understood_is_400_and_nothing_is_posted(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {
+        "",
+        " ",
+        "[",
+        "]",
+        "[]x",
+        "[],",
+        "[1,]",
+        "[,1]",
+        "{}",
+        "1",
+        "null",
+        "\"x\"",
+        "[1]",
+        "[[]]",
+        "[{}]",
+        "[{\"url\":\"http://127.0.0.1:1/\"}]",
+        "[{\"arguments\":[]}]",
+        "[{\"url\":1,\"arguments\":[]}]",
+        "[{\"url\":\"\\u0000\",\"arguments\":[]}]",
+        "[{\"url\":\"\\u00e9\",\"arguments\":[]}]",
+        "[{\"url\":\"a\",\"url\":\"b\",\"arguments\":[]}]",
+        "[{\"url\":\"a\",\"arguments\":[],\"arguments\":[]}]",
+        ELEMENT("{}"),
+        ELEMENT("1"),
+        ELEMENT("[tru]"),
+        ELEMENT("[nul]"),
+        ELEMENT("[falsee]"),
+        ELEMENT("[01]"),
+        ELEMENT("[-]"),
+        ELEMENT("[1.]"),
+        ELEMENT("[.5]"),
+        ELEMENT("[1e]"),
+        ELEMENT("[1e+]"),
+        ELEMENT("[+1]"),
+        ELEMENT("[\"]"),
+        ELEMENT("[\"\t\"]"),
+        ELEMENT("[\"\\x\"]"),
+        ELEMENT("[\"\\u12g4\"]"),
+        ELEMENT("[\"\\u12\"]"),
+        ELEMENT("[\"\\\"]"),
+        ELEMENT("[{1:2}]"),
+        ELEMENT("[{\"a\"}]"),
+        ELEMENT("[{\"a\":}]"),
+        ELEMENT("[{\"a\":1,}]"),
+        ELEMENT("[1 2]"),
+        ELEMENT("[}"),
+        ELEMENT("[\f]"),
+    };
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++)
+        if (ask(VALID, bodies[i]) != 400)
+            fail_msg("%s: %d", bodies[i], reply.status);
+    assert_int_equal(received_count(), 0);
+}
+
+static void all_of_json_is_passed_on_to_the_byte(void **state)
+{
+    (void)state;
+    static const char arguments[] =
+        "[ 0 ,-1.5e+3,1E-2, 20, "
+        "true,false,null,\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\uD83D\\uDE00\",\"\",\n"
+        "\t{ } ,{\"a\" : [ ],\"a\":{\"\\u0000\":1}}, \"\xC3\xA9\"]";
+    char body[512];
+    (void)snprintf(body, sizeof body,
+                   " [ { \"\xC3\xA9\" : 1, \"more\": {}, \"\\u0061rguments\" : %s ,"
+                   " \"url\":\"HTTP://127.0.0.1:%u/\" } ]\r\n",
+                   arguments, h.port);
+    assert_int_equal(ask("", body), 200);
+    assert_int_equal(received_count(), 1);
+    assert_string_equal(h.got[0].body, arguments);
+    assert_int_equal(ask("", " [ ] "), 200); /* Nothing to do. */
+    assert_int_equal(received_count(), 1);
+}
+
+static void what_is_too_large_is_refused(void **state)
+{
+    (void)state;
+    static char body[200000];
+    int size = snprintf(body, sizeof body, "[");
+    for (int i = 0; i < 1001; i++)
+        size += snprintf(body + size, sizeof body - (size_t)size,
+                         "%s{\"url\":\"http://127.0.0.1:%u/\",\"arguments\":[]}", i > 0 ? "," : "",
+                         h.port);
+    (void)snprintf(body + size, sizeof body - (size_t)size, "]");
+    assert_int_equal(ask("", body), 400);
+    for (int depth = 62; depth <= 63; depth++) { /* The array and the object are two of 64. */
+        size = snprintf(body, sizeof body,
+                        "[{\"url\":\"http://127.0.0.1:%u/\",\"arguments\":", h.port);
+        memset(body + size, '[', (size_t)depth);
+        memset(body + size + depth, ']', (size_t)depth);
+        (void)snprintf(body + size + 2 * depth, 3, "}]");
+        assert_int_equal(ask("", body), depth == 62 ? 200 : 400);
+    }
+    assert_int_equal(received_count(), 1);
+    assert_int_equal(peer_ask(service.port,
+                              "POST /test HTTP/1.1\r\nHost: x\r\nContent-Length: 10485761\r\n\r\n",
+                              &reply),
+                     413);
+}
+
+static void there_is_nothing_else_to_be_asked(void **state)
+{
+    (void)state;
+    char allow[16];
+    assert_int_equal(peer_ask(service.port, "GET /test HTTP/1.1\r\nHost: x\r\n\r\n", &reply), 405);
+    assert_true(peer_header(&reply, "Allow", allow, sizeof allow));
+    assert_string_equal(allow, "POST");
+    assert_int_equal(peer_ask(service.port,
+                              "POST /Test HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n[]",
+                              &reply),
+                     404);
+}
+
+/* ---- Its end ---- */
+
+static void it_ends_well_when_told_also_in_the_midst_of_a_request(void **state)
+{
+    (void)state;
+    char body[128], request[512];
+    assert_int_equal(service_end(SIGINT), 0);
+    service_start();
+    int const silent = peer_listen(0); /* Accepted by the system, answered by nobody. */
+    int const fd = peer_connect(service.port);
+    int const half = peer_connect(service.port);
+    static const char begun[] = "POST /test HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n[";
+    assert_true(peer_send(half, begun, sizeof begun - 1));
+    (void)snprintf(body, sizeof body, "[{\"url\":\"http://127.0.0.1:%u/\",\"arguments\":[]}]",
+                   peer_port(silent));
+    (void)snprintf(request, sizeof request,
+                   "POST /test HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n%s", strlen(body),
+                   body);
+    assert_true(peer_send(fd, request, strlen(request)));
+    int const asked = accept(silent, NULL, NULL); /* It is posted. */
+    assert_true(asked >= 0);
+    assert_int_equal(service_end(SIGTERM), 0);
+    int const open[] = {asked, fd, half, silent};
+    for (size_t i = 0; i < sizeof open / sizeof open[0]; i++)
+        assert_int_equal(close(open[i]), 0);
+}
+
+static void who_asks_may_go_before_the_posts_are_done(void **state)
+{
+    (void)state;
+    char body[128], request[512];
+    int const slow = peer_listen(0);
+    int const fd = peer_connect(service.port);
+    (void)snprintf(body, sizeof body, "[{\"url\":\"http://127.0.0.1:%u/\",\"arguments\":[]}]",
+                   peer_port(slow));
+    (void)snprintf(request, sizeof request,
+                   "POST /test HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n%s", strlen(body),
+                   body);
+    assert_true(peer_send(fd, request, strlen(request)));
+    int const asked = accept(slow, NULL, NULL);
+    assert_true(asked >= 0);
+    assert_int_equal(close(fd), 0);
+    (void)ask_once(VALID); /* So it has seen that, or will before what follows. */
+    assert_int_equal(close(asked), 0);
+    (void)ask_once(VALID);
+    assert_int_equal(close(slow), 0);
+    assert_int_equal(service_end(SIGTERM), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_trace_is_continued_with_a_span_id_of_its_own),
-        TEST(without_a_traceparent_a_trace_begins),
-        TEST(names_of_headers_mean_any_case),
-        TEST(a_traceparent_to_the_letter_is_continued_and_no_other),
-        TEST(two_traceparents_are_none),
-        TEST(flags_that_are_not_known_are_not_passed_on),
-        TEST(a_tracestate_goes_on_and_never_without_a_traceparent),
-        TEST(several_tracestates_are_one_in_their_order),
-        TEST(a_tracestate_that_is_malformed_is_dropped_and_the_trace_is_not),
-        TEST(keys_of_tenants_and_long_ones_pass),
-        TEST(thirty_two_members_pass_and_more_do_not),
-        TEST(several_urls_are_several_spans_of_one_trace),
-        TEST(a_service_that_calls_itself_stays_in_the_trace),
-        TEST(what_cannot_be_done_is_told),
+        TEST(a_traceparent_is_continued_or_else_the_trace_begins_afresh),
+        TEST(of_a_later_version_what_version_00_has_is_read),
+        TEST(flags_that_are_known_are_passed_on_and_the_others_are_zero),
+        TEST(a_tracestate_goes_with_its_traceparent_as_it_is),
+        TEST(a_tracestate_that_is_malformed_leaves_the_traceparent_alone),
+        TEST(a_tracestate_has_32_members_and_256_characters_of_key_and_value),
+        TEST(all_posts_of_a_request_continue_its_trace_each_as_a_span_of_its_own),
+        TEST(without_a_trace_all_posts_of_a_request_are_in_the_one_that_begins),
+        TEST(arguments_may_call_the_service_again),
+        TEST(a_url_that_fails_is_named_when_all_others_are_done),
+        TEST(what_is_not_understood_is_400_and_nothing_is_posted),
+        TEST(all_of_json_is_passed_on_to_the_byte),
+        TEST(what_is_too_large_is_refused),
+        TEST(there_is_nothing_else_to_be_asked),
+        TEST(it_ends_well_when_told_also_in_the_midst_of_a_request),
+        TEST(who_asks_may_go_before_the_posts_are_done),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    if (access(service_path(), X_OK) != 0) {
+        printf("SKIPPED: %s is not built\n", service_path());
+        return 0;
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests_name("tracecontext", tests, NULL, NULL);
 }
