@@ -30,7 +30,7 @@ static int write_batch(const weir_span_batch *batch, weir_span_format format, co
 
 int main(void)
 {
-    char path[] = "/tmp/weir-example-spans-XXXXXX", line[2048];
+    char path[64], line[2048];
     weir_attribute const attributes[] = {weir_attribute_string("http.route", "/orders/{id}"),
                                          weir_attribute_int("http.response.status_code", 503)};
     weir_span_data const span = {.context = {.trace_id = {0x4b, 0xf9}, .span_id = {0xf0, 0x67}},
@@ -44,12 +44,14 @@ int main(void)
                                  .attribute_count = 2};
     const weir_span_data *const spans[] = {&span};
     weir_span_batch const batch = {.spans = spans, .count = 1};
-    int const fd = mkstemp(path);
-    if (fd < 0 || write_batch(&batch, WEIR_SPAN_FORMAT_TEXT, NULL) != 0 ||
+    (void)snprintf(path, sizeof path, "/tmp/weir-example-spans-%ld", (long)getpid());
+    if (write_batch(&batch, WEIR_SPAN_FORMAT_TEXT, NULL) != 0 ||
         write_batch(&batch, WEIR_SPAN_FORMAT_OTLP, path) != 0)
         return 1;
-    ssize_t const size = read(fd, line, sizeof line);
-    printf("%.*s", (int)size, line);
-    (void)close(fd);
+    FILE *const file = fopen(path, "r");
+    if (file == NULL || fgets(line, sizeof line, file) == NULL)
+        return 1;
+    printf("%s", line);
+    (void)fclose(file);
     return unlink(path) != 0;
 }
