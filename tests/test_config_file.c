@@ -76,6 +76,32 @@ static void look(void)
     (void)task.run(task.self, f.fake.now_ns);
 }
 
+static void destroy_file(const weir_config_file_event *event, void *user)
+{
+    note_load(event, user);
+    weir_config_file_destroy(file);
+    file = NULL;
+}
+
+static void a_file_may_be_destroyed_in_its_own_callback(void **state)
+{
+    static const char *const texts[] = {"a = 1\n", "no line of any kind\n", NULL};
+    (void)state;
+    file_options.on_load = destroy_file;
+    for (size_t i = 0; i < 3; i++) {
+        if (texts[i] != NULL)
+            write_to(path, texts[i]);
+        else
+            (void)unlink(path);
+        open_file();
+        weir_task const task = weir_config_file_task(file);
+        f.fake.now_ns += file_options.interval_ms * MS;
+        assert_true(task.run(task.self, f.fake.now_ns) == WEIR_NEVER);
+        assert_int_equal(loads, i + 1);
+        assert_null(file);
+    }
+}
+
 static void lines_are_names_and_values(void **state)
 {
     (void)state;
@@ -473,6 +499,15 @@ static void a_bad_document_changes_nothing(void **state)
          WEIR_EPROTOCOL},
         {"{\"rules\":[{\"name\":\"x\",\"rule\":\"r\",\"value\":\"1\",\"labels\":[\"a,b\"]}]}",
          WEIR_EPROTOCOL},
+        {"{\"rules\":[{\"name\":\"x\",\"rule\":\"r\",\"value\":\"1\",\"labels\":[\"a\",\"\"]}]}",
+         WEIR_EINVAL},
+        {"{\"rules\":[{\"name\":\"x\",\"rule\":\"r\",\"value\":\"1\",\"labels\":"
+         "[\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"]}]}",
+         WEIR_EINVAL},
+        {"{\"rules\":[{\"name\":\"x\",\"rule\":\"r\",\"value\":\"1\",\"labels\":[\"1\",\"2\",\"3\","
+         "\"4\",\"5\",\"6\",\"7\",\"8\",\"9\",\"10\",\"11\",\"12\",\"13\",\"14\",\"15\",\"16\","
+         "\"17\"]}]}",
+         WEIR_EINVAL},
     };
     weir_config_validator const number = {.pattern = "limit",
                                           .check = WEIR_CONFIG_CHECK_INTEGER,
@@ -492,6 +527,7 @@ static void a_bad_document_changes_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        FILE_TEST(a_file_may_be_destroyed_in_its_own_callback),
         FILE_TEST(lines_are_names_and_values),
         FILE_TEST(a_json_object_is_names_and_values),
         FILE_TEST(a_file_that_is_renamed_over_is_followed_again_and_again),

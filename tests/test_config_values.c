@@ -330,6 +330,7 @@ static void promoting_puts_the_value_and_takes_the_rule_away(void **state)
     recreate();
     assert_int_equal(weir_config_promote(f.config, "a", "r", note_end, &f.last), WEIR_OK);
     assert_true(f.last.succeeded);
+    assert_int_equal(f.last.version, 1); /* The first of that layer. */
     weir_config_client const test = {.environment = "test"};
     assert_value_for(&test, "a", "tested");
     assert_value("a", "gray");

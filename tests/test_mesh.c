@@ -115,6 +115,42 @@ static void the_options_in_force_can_be_seen(void **state)
     weir_mesh_close(service);
 }
 
+/* Whatever is told, what is written in answer is in force after the next run. */
+static void what_is_written_in_a_callback_is_not_lost(void **state)
+{
+    (void)state;
+    weir_mesh_service *service;
+    assert_int_equal(weir_mesh_open(f.mesh, "orders", &service), WEIR_OK);
+    answer_name = "services/orders/timeout";
+    answer_value = "5s";
+    set("services/orders/timeout", "1s");
+    (void)run(); /* Tells of the first, and is answered. */
+    (void)run();
+    assert_int_equal(weir_mesh_service_options(service)->timeout_ns, 5 * SECOND);
+    answer_name = "services/orders/members";
+    answer_value = "a 10.0.0.1:80";
+    write_past_validators("services/orders/members", "nobody\n");
+    (void)run(); /* The same of a problem. */
+    (void)run();
+    assert_string_equal(members_of(weir_mesh_service_caller(service)), "a=10.0.0.1:80");
+    weir_mesh_close(service);
+}
+
+/* Also of a problem that is told while the service is opened. */
+static void what_is_written_while_a_service_opens_is_not_lost(void **state)
+{
+    (void)state;
+    weir_mesh_service *service;
+    write_past_validators("services/orders/timeout", "soon");
+    answer_name = "services/orders/timeout";
+    answer_value = "5s";
+    assert_int_equal(weir_mesh_open(f.mesh, "orders", &service), WEIR_OK);
+    assert_int_equal(f.problems, 1);
+    (void)run();
+    assert_int_equal(weir_mesh_service_options(service)->timeout_ns, 5 * SECOND);
+    weir_mesh_close(service);
+}
+
 static void a_malformed_value_is_refused_where_it_is_written(void **state)
 {
     (void)state;
@@ -132,6 +168,7 @@ static void a_malformed_value_is_refused_where_it_is_written(void **state)
         {"services/orders/limt", "5/s", "expected services/<service>/<directive>"},
         {"services/orders", "5/s", "expected services/<service>/<directive>"},
         {"services/_/members", "a 1:1", "expected services/<service>/<directive>"},
+        {"services/\xff/limit", "5/s", "not a name"},
     };
     f.refused_address = "nowhere";
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
@@ -426,6 +463,8 @@ int main(void)
         TEST(underscore_speaks_for_all_who_have_nothing_of_their_own),
         TEST(a_policy_may_be_that_of_one_environment),
         TEST(the_options_in_force_can_be_seen),
+        TEST(what_is_written_in_a_callback_is_not_lost),
+        TEST(what_is_written_while_a_service_opens_is_not_lost),
         TEST(a_malformed_value_is_refused_where_it_is_written),
         TEST(a_malformed_value_that_others_wrote_leaves_what_was),
         TEST(the_first_policy_takes_defaults_for_what_is_malformed),

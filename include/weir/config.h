@@ -24,8 +24,8 @@
  * to <history_root><key>::<version, 20 digits>, in one transaction, and drops what is beyond the
  * bound: history survives compaction, and a restart. Revisions are those of the kv, for all keys.
  *
- * Names are 1 to 511 bytes, environments, labels and rule ids 1 to 63, of any byte but control
- * bytes, blanks, DEL, '@', ':', '$', '{' and '}'.
+ * Names are 1 to 511 bytes, environments, labels and rule ids 1 to 63, of UTF-8 without control
+ * characters, blanks, DEL, '@', ':', '$', '{' and '}'.
  *
  * Threads:    weir_config_get() and all that is described as a read: any thread. All else, and the
  *             tasks: on the thread of the kv, where all callbacks come too. They may call any

@@ -10,6 +10,24 @@ static bool edit_optional_ok(const char *word)
     return word == NULL || weir__config_word_ok(weir_bytes_of(word), WEIR_CONFIG_LABEL_SIZE);
 }
 
+/* "a,b,c", as records have them. */
+static bool edit_labels_ok(const char *labels)
+{
+    size_t count = 0;
+    for (const char *at = labels; at != NULL && *at != '\0'; count++) {
+        size_t const size = strcspn(at, ",");
+        if (size == 0 || size >= WEIR_CONFIG_LABEL_SIZE || count == EDIT_LABELS)
+            return false;
+        for (size_t i = 0; i < size; i++)
+            if ((unsigned char)at[i] <= ' ' || at[i] == 0x7f)
+                return false;
+        at += size;
+        if (*at == ',' && *++at == '\0')
+            return false;
+    }
+    return true;
+}
+
 int weir__config_edit_check(weir_config *config, const weir__config_edit *edit,
                             weir_config_error *error)
 {
@@ -28,6 +46,8 @@ int weir__config_edit_check(weir_config *config, const weir__config_edit *edit,
     else if (edit->what == WEIR__CONFIG_RULE &&
              (edit->permille > 1000 || edit->salt == NULL || !edit_optional_ok(edit->salt)))
         complaint = "not a share of at most 1000 permille with a salt";
+    else if (edit->what == WEIR__CONFIG_RULE && !edit_labels_ok(edit->labels))
+        complaint = "not labels: up to 16, of 1 to 63 bytes each";
     else if (edit->value.data == NULL && edit->value.size > 0)
         complaint = "a value of NULL";
     if (complaint != NULL)
@@ -132,9 +152,6 @@ static bool edit_labels(const weir_config_rule *rule, char *out, size_t room)
         size_t const size = label != NULL ? strlen(label) : 0;
         if (size == 0 || size >= WEIR_CONFIG_LABEL_SIZE || strchr(label, ',') != NULL)
             return false;
-        for (size_t k = 0; k < size; k++)
-            if ((unsigned char)label[k] <= ' ' || label[k] == 0x7f)
-                return false;
         used += (size_t)snprintf(out + used, room - used, "%s%s", i > 0 ? "," : "", label);
     }
     return true;

@@ -34,8 +34,9 @@ struct weir_config_file {
     bool tried;          /* It was read, or told to be missing, once. */
     uint64_t next_ns;
     size_t changed;
-    bool pending; /* An answer is yet to come. */
-    bool gone;    /* Destroyed while something is pending. */
+    bool pending;     /* An answer is yet to come. */
+    bool gone;        /* Destroyed while something is pending, or runs. */
+    unsigned running; /* Its functions that are being called. */
     size_t bytes;
     char text[];
 };
@@ -226,13 +227,22 @@ static void file_free(weir_config_file *file)
     weir__free(&env, file, file->bytes);
 }
 
+/* Whoever was told may have destroyed it: what runs still frees it at its end. */
+static void file_leave(weir_config_file *file)
+{
+    file->running--;
+    if (file->gone && file->running == 0 && !file->pending)
+        file_free(file);
+}
+
 static void file_loaded(const weir_config_result *result, void *user)
 {
     weir_config_file *const file = user;
     weir_config_error error = result->error;
     file->pending = false;
+    file->running++;
     if (file->gone) {
-        file_free(file);
+        file_leave(file);
         return;
     }
     error.code = result->code;
@@ -241,6 +251,7 @@ static void file_loaded(const weir_config_result *result, void *user)
     if (result->code != WEIR_OK)
         file->tried = false; /* The file is well: once more. */
     file_tell(file, &error, result->code == WEIR_OK ? file->changed : 0);
+    file_leave(file);
 }
 
 /* All that the file says, and no longer says, checked. */
@@ -293,17 +304,10 @@ static void file_missing(weir_config_file *file, int number)
     file_tell(file, &error, 0);
 }
 
-static uint64_t file_run(void *self, uint64_t now_ns)
+static void file_follow(weir_config_file *file, uint64_t now_ns)
 {
-    weir_config_file *const file = self;
-    uint64_t const interval_ns = file->options.interval_ms * WEIR__NS_PER_MS;
     uint64_t const settle_ns = file->options.settle_ms * WEIR__NS_PER_MS;
     struct stat about;
-    if (now_ns < file->next_ns)
-        return file->next_ns;
-    file->next_ns = weir__add_ns(now_ns, interval_ns);
-    if (file->pending || !file->config->in_sync)
-        return file->next_ns;
     bool const there = stat(file->options.path, &about) == 0;
     int const number = errno;
     file_stamp const stamp = there ? file_look(&about) : (file_stamp){.there = false};
@@ -324,7 +328,22 @@ static uint64_t file_run(void *self, uint64_t now_ns)
         file->loaded = stamp;
         file_load(file);
     }
-    return file->next_ns;
+}
+
+static uint64_t file_run(void *self, uint64_t now_ns)
+{
+    weir_config_file *const file = self;
+    uint64_t const interval_ns = file->options.interval_ms * WEIR__NS_PER_MS;
+    if (now_ns < file->next_ns)
+        return file->next_ns;
+    file->next_ns = weir__add_ns(now_ns, interval_ns);
+    if (file->pending || !file->config->in_sync)
+        return file->next_ns;
+    file->running++;
+    file_follow(file, now_ns);
+    uint64_t const next_ns = file->gone ? WEIR_NEVER : file->next_ns;
+    file_leave(file);
+    return next_ns;
 }
 
 /* ---- Life ---- */
@@ -380,8 +399,8 @@ void weir_config_file_destroy(weir_config_file *file)
 {
     if (file == NULL)
         return;
-    if (file->pending)
-        file->gone = true; /* Its answer frees it. */
+    if (file->pending || file->running > 0)
+        file->gone = true; /* Its answer frees it, or who calls. */
     else
         file_free(file);
 }

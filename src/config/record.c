@@ -25,7 +25,7 @@ bool weir__config_word_ok(weir_bytes word, size_t room)
     for (size_t i = 0; i < word.size; i++)
         if (bytes[i] <= ' ' || bytes[i] == 0x7f || strchr("@:${}", bytes[i]) != NULL)
             return false;
-    return true;
+    return weir__text_is_utf8(word.data, word.size);
 }
 
 bool weir__config_source_ok(const char *source)

@@ -38,14 +38,6 @@ static void watch_leave(weir_config_watcher *watcher)
     watcher->id = 0;
 }
 
-static bool watch_ask(weir_config_watcher *watcher, const weir_config_event *event)
-{
-    watcher->telling = true;
-    bool const more = watcher->fn(event, watcher->user);
-    watcher->telling = false;
-    return more;
-}
-
 /* What was there before; unknown once the kv has forgotten it, and then nothing is claimed. */
 static void watch_previous(const weir__config_key *key, const weir_kv_event *change,
                            weir__config_words *words, weir_config_value *out)
@@ -81,7 +73,7 @@ static bool watch_tell(weir_config_watcher *watcher, const weir__config_key *key
         event.kind = put ? WEIR_CONFIG_RULE_PUT : WEIR_CONFIG_RULE_GONE;
     else
         event.kind = event.value.deleted ? WEIR_CONFIG_DELETED : WEIR_CONFIG_SET;
-    return watch_ask(watcher, &event);
+    return watcher->fn(&event, watcher->user);
 }
 
 /* A read made by the watcher sees what it is told of, whoever is told first. */
@@ -117,23 +109,26 @@ static bool watch_change(weir_config_watcher *watcher, const weir_kv_event *chan
     if (!weir_config_match(watcher->pattern, name))
         return true;
     watch_look_ahead(config, &key, change);
-    return watch_tell(watcher, &key, change);
+    return !watcher->stopped && watch_tell(watcher, &key, change);
 }
 
+/* Any callback on the way may stop it, its own or another: it is freed at the end. */
 static bool watch_changed(const weir_kv_watch_event *event, void *user)
 {
     weir_config_watcher *const watcher = user;
     bool more = true;
+    watcher->telling = true;
     if (event->code != WEIR_OK) {
         weir_config_event const over = {.kind = WEIR_CONFIG_OVER,
                                         .code = event->code,
                                         .revision = event->revision,
                                         .rule = ""};
         watcher->id = 0;
-        (void)watch_ask(watcher, &over);
+        (void)watcher->fn(&over, watcher->user);
     }
     for (size_t i = 0; event->code == WEIR_OK && i < event->count && more && !watcher->stopped; i++)
         more = watch_change(watcher, &event->events[i]);
+    watcher->telling = false;
     if (watcher->stopped) {
         watch_leave(watcher);
         watch_free(watcher);
@@ -212,7 +207,7 @@ void weir_config_watch_stop(weir_config_watcher *watcher)
     if (watcher == NULL)
         return;
     watcher->stopped = true;
-    if (watcher->telling) /* Within its own fn, which comes back to it. */
+    if (watcher->telling) /* Within a callback, from which it comes back to it. */
         return;
     watch_leave(watcher);
     watch_free(watcher);

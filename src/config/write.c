@@ -325,6 +325,7 @@ static bool write_place(write_call *write)
     weir_bytes const bare = {(const char *)now.data + 1, now.size > 0 ? now.size - 1 : 0};
     if (weir__config_equal(scope, bare))
         return true;
+    to->floor = 0;
     to->key_at = write->keys.size;
     weir__text_str(&write->keys, write->call.config->options.root);
     to->name_at = write->keys.size;
@@ -459,6 +460,7 @@ static void write_know_view(weir_config *config, const write_call *write, write_
                                          target->key_size - (target->name_at - target->key_at));
     weir__config_key key;
     write_know(target, (weir_bytes){"", 0}, 0);
+    target->floor = 0;
     if (target->edit.what == WEIR__CONFIG_READ || !weir__config_key_parse(inner, &key))
         return;
     const weir__config_entry *const entry = weir__config_find(config, key.name.data, key.name.size);

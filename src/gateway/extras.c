@@ -103,6 +103,8 @@ int weir__extras_take(weir__extras *extras, const char *name, weir_bytes value,
         i++;
     if (i == WEIR__EXTRAS)
         return WEIR_ENOTFOUND;
+    if (value.size > WEIR__EXTRAS_SIZE)
+        return weir__complain(complaint, name, "is too long");
     extras->sizes[i] = strlen(name) + value.size + 2;
     extras->texts[i] = weir__alloc(extras->env, extras->sizes[i]);
     if (extras->texts[i] == NULL)

@@ -43,6 +43,8 @@ typedef struct weir__key_config {
 
 #define WEIR__EXTRAS 5
 
+#define WEIR__EXTRAS_SIZE 4095 /* Of a directive, at most. */
+
 typedef struct weir__extras {
     const weir_env *env; /* Borrowed. */
     const char *route;   /* NULL: clients do not come to it. */

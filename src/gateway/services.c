@@ -161,7 +161,7 @@ static int services_take(weir_gateway *gateway, const char *service, const char 
                          weir__extras *extras)
 {
     char name[WEIR_CONFIG_NAME_SIZE];
-    char text[4096];
+    char text[WEIR__EXTRAS_SIZE + 1];
     weir__complaint complaint;
     weir_config_info info = {.size = 0};
     const char *const owners[] = {service, "_"};

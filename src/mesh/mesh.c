@@ -151,6 +151,8 @@ static int mesh_check(const weir_mesh *mesh, weir_bytes service, const char *dir
 {
     const weir_mesh_options *const o = &mesh->options;
     bool const members = strcmp(directive, "members") == 0;
+    if (!mesh_is_all(service) && !weir__mesh_name_ok(service.data, service.size))
+        return WEIR_ENOTFOUND;
     if (members && mesh_is_all(service))
         return WEIR_ENOTFOUND;
     if (members)

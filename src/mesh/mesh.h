@@ -77,5 +77,7 @@ int weir__mesh_put_members(weir_mesh_service *service);
 /* In service.c: does what is due; when to do so again. */
 uint64_t weir__mesh_service_run(weir_mesh_service *service, uint64_t now_ns);
 void weir__mesh_reap(weir_mesh *mesh);
+/* Whether it can be the name of a service: "_" stands for all. */
+bool weir__mesh_name_ok(const char *name, size_t size);
 
 #endif

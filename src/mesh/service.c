@@ -136,19 +136,23 @@ static uint64_t service_generation(const weir_mesh_service *service)
     return generation;
 }
 
-/* WEIR_OK: all that was due is in force, or told of. */
+/* WEIR_OK: all that was due is in force, or told of. Who is told may write: that is due anew. */
 static int service_apply(weir_mesh_service *service)
 {
     if (service->policy_due) {
-        if (service_put_policy(service))
-            return WEIR_ENOMEM;
         service->policy_due = false;
+        if (service_put_policy(service)) {
+            service->policy_due = true;
+            return WEIR_ENOMEM;
+        }
         service->due_ns = 0; /* Its caller may want to run at other times. */
     }
     if (service->members_due) {
-        if (weir__mesh_read_members(service))
-            return WEIR_ENOMEM;
         service->members_due = false;
+        if (weir__mesh_read_members(service)) {
+            service->members_due = true;
+            return WEIR_ENOMEM;
+        }
         service->put_due = true;
     }
     if (!service->put_due && service_generation(service) == service->generation)
@@ -219,19 +223,26 @@ static int service_follow(weir_mesh_service *service)
     return weir_registry_watch_start(service->mesh->options.registry, &options, &service->watch);
 }
 
-static bool service_name_ok(const char *name)
+bool weir__mesh_name_ok(const char *name, size_t size)
 {
-    size_t const size = strlen(name);
-    if (size == 0 || size > WEIR_MESH_MAX_NAME || strcmp(name, "_") == 0)
+    if (size == 0 || size > WEIR_MESH_MAX_NAME || (size == 1 && name[0] == '_'))
         return false;
     for (size_t i = 0; i < size; i++)
         if ((unsigned char)name[i] <= ' ' || name[i] == 0x7f || strchr("/@:${}", name[i]) != NULL)
             return false;
-    return true;
+    return weir__text_is_utf8(name, size);
+}
+
+static uint64_t service_revision(const weir_mesh *mesh)
+{
+    weir_config_status status;
+    weir_config_get_status(mesh->options.config, &status);
+    return status.revision;
 }
 
 static int service_new(weir_mesh *mesh, const char *name, weir_mesh_service **out)
 {
+    uint64_t const revision = service_revision(mesh);
     size_t const size = strlen(name);
     size_t const bytes = sizeof(weir_mesh_service) + size + 1;
     weir_mesh_service *const service = *out = weir__alloc(&mesh->env, bytes);
@@ -254,6 +265,8 @@ static int service_new(weir_mesh *mesh, const char *name, weir_mesh_service **ou
         result = weir__map_put(&mesh->services, service->name, size, service);
     if (result != WEIR_OK)
         return result;
+    /* Who was told of a problem may have written, before this could be found. */
+    service->policy_due = service->members_due = service_revision(mesh) != revision;
     service->put_due = false;
     service->task = weir_caller_task(service->caller);
     service->next = mesh->first;
@@ -265,7 +278,7 @@ static int service_new(weir_mesh *mesh, const char *name, weir_mesh_service **ou
 int weir_mesh_open(weir_mesh *mesh, const char *name, weir_mesh_service **out)
 {
     *out = NULL;
-    if (name == NULL || !service_name_ok(name))
+    if (name == NULL || !weir__mesh_name_ok(name, strlen(name)))
         return WEIR_EINVAL;
     weir_mesh_service *service = weir__map_get(&mesh->services, name, strlen(name));
     if (service != NULL) {

@@ -31,6 +31,11 @@ typedef struct fixture {
 
 static fixture f;
 
+/* What a test writes when it is told of something: name and value, once. */
+static const char *answer_name, *answer_value;
+
+static inline void answer(void);
+
 static inline void on_event(const weir_mesh_event *event, void *user)
 {
     (void)user;
@@ -40,6 +45,7 @@ static inline void on_event(const weir_mesh_event *event, void *user)
     if (event->kind == WEIR_MESH_PROBLEM)
         (void)snprintf(f.problem, sizeof f.problem, "%s|%s|%s", event->name, event->error->field,
                        event->error->message);
+    answer();
 }
 
 static inline void on_wake(void *user)
@@ -112,6 +118,14 @@ static inline uint64_t run(void)
 static inline int try_set(const char *name, const char *value)
 {
     return weir_config_set(f.config, name, value, NULL, NULL, &f.error);
+}
+
+static inline void answer(void)
+{
+    const char *const name = answer_name;
+    answer_name = NULL;
+    if (name != NULL)
+        assert_int_equal(try_set(name, answer_value), WEIR_OK);
 }
 
 static inline void set(const char *name, const char *value)
