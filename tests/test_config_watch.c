@@ -195,6 +195,48 @@ static void a_watcher_stops_within_its_own_callback(void **state)
     weir_config_watch_stop(NULL);
 }
 
+static bool count_changes(const weir_config_event *event, void *user)
+{
+    (void)event;
+    ++*(unsigned *)user;
+    return true;
+}
+
+static void stop_on_problem(const weir_config_error *error, void *user)
+{
+    (void)error;
+    (void)user;
+    weir_config_watch_stop(stopping);
+    stopping = NULL;
+}
+
+/* The view that had no memory asks again, and is told after its watchers from then on: what they
+ * are told of, they read in its place. */
+static void a_watcher_may_be_stopped_by_whoever_is_told_of_a_problem(void **state)
+{
+    (void)state;
+    unsigned stopped = 0;
+    f.options.on_problem = stop_on_problem;
+    recreate();
+    weir_task const task = weir_config_task(f.config);
+    for (unsigned n = 1; n < 30; n++) {
+        unsigned told = 0;
+        weir_config_watch const asked = {.pattern = "**", .fn = count_changes, .user = &told};
+        assert_int_equal(weir_config_watch_start(&stopping, f.config, &asked), WEIR_OK);
+        f.fake.fail_at = f.fake.calls + n;
+        int const code = weir_store_put(f.store, weir_bytes_of("config/a"),
+                                        weir_bytes_of("v=9 ms=1\nx"), 0, NULL);
+        assert_true(code == WEIR_OK || code == WEIR_ENOMEM);
+        f.fake.fail_at = 0;
+        f.fake.now_ns += 2000 * MS;
+        (void)task.run(task.self, f.fake.now_ns);
+        put_raw("config/a", "broken");
+        stopped += stopping == NULL;
+        weir_config_watch_stop(stopping);
+    }
+    assert_true(stopped > 0);
+}
+
 static bool read_within(const weir_config_event *event, void *user)
 {
     char value[16];
@@ -293,6 +335,7 @@ int main(void)
         TEST(a_to_b_to_a_is_told_to_a_listener_that_failed),
         TEST(one_who_falls_too_far_behind_is_told_so),
         TEST(a_watcher_stops_within_its_own_callback),
+        TEST(a_watcher_may_be_stopped_by_whoever_is_told_of_a_problem),
         TEST(a_read_within_a_callback_sees_the_change),
         TEST(rules_are_told_of),
         TEST(raw_changes_are_told_of_as_they_are),

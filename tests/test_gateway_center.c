@@ -403,6 +403,27 @@ static void a_change_that_finds_no_memory_is_in_force_a_little_later(void **stat
     }
 }
 
+static void a_directive_has_at_most_4095_bytes(void **state)
+{
+    (void)state;
+    static char longer[4097];
+    start_two("");
+    weir_gateway_destroy(f.gateway);
+    assert_int_equal(start_with("", TWO), WEIR_OK);
+    weir_config *const center = weir_gateway_get_config(f.gateway);
+    weir_config_error error;
+    memset(longer, ' ', sizeof longer - 1);
+    memcpy(longer, "/s", 2);
+    assert_int_equal(weir_config_set(center, "services/s/route", longer, NULL, NULL, &error),
+                     WEIR_EINVAL);
+    assert_string_equal(error.message, "route: is too long");
+    longer[4095] = '\0';
+    set("services/s/route", longer);
+    settle();
+    assert_int_equal(problems, 0);
+    assert_int_equal(get("/s"), 200);
+}
+
 /* ---- Values that nobody has checked ---- */
 
 static void a_malformed_value_that_others_wrote_leaves_the_service_as_it_was(void **state)
@@ -450,6 +471,7 @@ int main(void)
         TEST(a_start_fails_or_all_is_in_force_a_little_later),
         TEST(an_update_fails_or_all_is_in_force_a_little_later),
         TEST(a_change_that_finds_no_memory_is_in_force_a_little_later),
+        TEST(a_directive_has_at_most_4095_bytes),
         TEST(a_malformed_value_that_others_wrote_leaves_the_service_as_it_was),
     };
     (void)signal(SIGPIPE, SIG_IGN);

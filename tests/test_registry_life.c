@@ -178,6 +178,39 @@ static void a_keeper_may_be_released_while_it_registers(void **state)
     assert_int_equal(endings, 0);
 }
 
+static weir_registry_keeper *leaving;
+
+/* Allowed in a callback: here of another's event, amid the keeper's own registration. */
+static void release_keeper(void *user)
+{
+    (void)user;
+    int const refuse = f.slow.refuse;
+    f.slow.refuse = WEIR_OK;
+    assert_int_equal(weir_registry_release(leaving), WEIR_OK);
+    f.slow.refuse = refuse;
+}
+
+static void a_keeper_may_be_released_amid_a_registration_that_is_refused(void **state)
+{
+    (void)state;
+    leaving = keep("a");
+    f.slow.refuse = WEIR_ENOMEM;
+    f.slow.before = release_keeper;
+    wipe();
+    pass_ms(2000); /* The task puts it back, in vain. */
+    assert_null(f.slow.before);
+    f.instance.id = "b";
+    f.slow.before = release_keeper;
+    assert_int_equal(weir_registry_keep(f.registry, &f.instance, remember_end, NULL, &leaving),
+                     WEIR_ENOMEM);
+    assert_null(f.slow.before);
+    assert_null(leaving);
+    f.slow.refuse = WEIR_OK;
+    pass_ms(100000);
+    assert_there("");
+    assert_int_equal(endings, 0);
+}
+
 static void a_keeper_whose_first_answer_is_late_is_kept(void **state)
 {
     (void)state;
@@ -394,6 +427,7 @@ int main(void)
         TEST(a_keeper_takes_its_lease_back_from_another_node),
         TEST(one_instance_has_one_keeper),
         TEST(a_keeper_may_be_released_while_it_registers),
+        TEST(a_keeper_may_be_released_amid_a_registration_that_is_refused),
         TEST(a_keeper_whose_first_answer_is_late_is_kept),
         TEST(an_instance_may_go_and_come_back_in_one_batch),
         TEST(a_change_that_loses_a_race_is_made_again_on_what_is_there_then),

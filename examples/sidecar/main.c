@@ -217,7 +217,7 @@ static bool watch_signals(sidecar *s)
 
 static void print_demo(const sidecar *s, const char *proxy, const char *admin)
 {
-    printf("  auth='Authorization: Bearer demo'     its token\n"
+    printf("  auth='Authorization: Bearer demo'     sidecar.conf's: or your own\n"
            "  curl http://%s/hello      answered by one of three upstreams\n"
            "  curl -H \"$auth\" -X POST http://%s/demo/sick\n"
            "      upstream 3 fails; go on calling /hello; /demo/well, and it is let back in\n"

@@ -69,7 +69,8 @@
  * (/services tells "resync" instead, lists all, and goes on.) After a cut, ask for
  * revision = that of the last line: its changes come again, and none is missed; or for the one
  * after it, where changes come one by one. Cut between "resync" and "synced", ask for none. A
- * client that reads slowly pauses its watch; nothing is queued for it.
+ * client that reads slowly pauses its watch, and nothing is queued for it; one that takes nothing
+ * for the server's write_ms is cut, amid a line if need be.
  *
  * Threads:    all on the thread of the server's loop, which is that of the config's and registry's
  *             weir_kv, too.

@@ -54,13 +54,17 @@ static void keeper_told(const weir_registry_result *result, void *user)
     }
 }
 
+/* Of what the view is told within, a callback may release the keeper: look at `released` then. */
 static int keeper_register(weir_registry_keeper *keeper, weir__reg_change_kind kind)
 {
     weir_registry *const registry = keeper->registry;
     keeper->tried_ns = registry->now_ns;
     weir__heap_remove(&registry->keeping, &keeper->due); /* Until we are told. */
-    return weir__reg_change_register(registry, kind, keeper->latest, keeper_told, keeper,
-                                     &keeper->change);
+    keeper->registering = true;
+    int const code = weir__reg_change_register(registry, kind, keeper->latest, keeper_told, keeper,
+                                               &keeper->change);
+    keeper->registering = false;
+    return code;
 }
 
 /* ---- Time ---- */
@@ -92,7 +96,9 @@ static void keeper_run(weir_registry_keeper *keeper)
     }
     int const code =
         keeper_register(keeper, latest->stamp == 0 ? WEIR__REG_REGISTER : WEIR__REG_PUT_BACK);
-    if (code != WEIR_OK)
+    if (keeper->released)
+        weir__free(&registry->env, keeper, keeper->size);
+    else if (code != WEIR_OK)
         keeper_failed(keeper, code);
 }
 
@@ -161,7 +167,9 @@ static void keeper_free(weir_registry_keeper *keeper)
         keeper->next->link = keeper->link;
     registry->keeper_count--;
     weir__reg_release(registry, keeper->latest);
-    weir__free(&registry->env, keeper, keeper->size);
+    keeper->released = true;
+    if (!keeper->registering)
+        weir__free(&registry->env, keeper, keeper->size);
 }
 
 void weir__reg_keepers_free(weir_registry *registry)
@@ -222,10 +230,13 @@ int weir_registry_keep(weir_registry *registry, const weir_instance *instance,
     *out = code == WEIR_OK ? keeper : NULL;
     if (code == WEIR_OK)
         code = keeper_register(keeper, WEIR__REG_REGISTER);
-    if (code == WEIR_OK)
+    if (code == WEIR_OK && !keeper->released)
         return WEIR_OK;
     *out = NULL;
-    keeper_free(keeper);
+    if (keeper->released)
+        weir__free(&registry->env, keeper, keeper->size);
+    else
+        keeper_free(keeper);
     return code;
 }
 

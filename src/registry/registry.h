@@ -275,7 +275,8 @@ struct weir_registry_keeper {
     void *user;
     uint32_t failures;
     uint64_t tried_ns;
-    int fate; /* WEIR_OK; or why it ends, which the task tells. */
+    int fate;                   /* WEIR_OK; or why it ends, which the task tells. */
+    bool registering, released; /* Within keeper_register(); and it was let go there. */
     size_t key_size, size;
     char key[]; /* "<service>/<id>" */
 };

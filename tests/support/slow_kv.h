@@ -30,7 +30,7 @@ typedef struct slow_kv {
     int refuse;                 /* What requests return. */
     int fail;                   /* What answers say. */
     int refuse_watch;           /* What watches return. */
-    void (*before)(void *user); /* Told once before the next request is served. */
+    void (*before)(void *user); /* Told once before the next request is served or refused. */
     void *user;
     slow_kv_request *waiting[SLOW_KV_WAITING];
     size_t count;
@@ -64,12 +64,17 @@ static inline void slow_kv_ops(slow_kv_request *request, const weir_kv_op **ops,
     *ops = copy;
 }
 
-static inline void slow_kv_serve(slow_kv *slow, slow_kv_request *request)
+static inline void slow_kv_before(slow_kv *slow)
 {
     void (*const before)(void *) = slow->before;
     slow->before = NULL;
     if (before != NULL)
         before(slow->user);
+}
+
+static inline void slow_kv_serve(slow_kv *slow, slow_kv_request *request)
+{
+    slow_kv_before(slow);
     weir_kv_result const failed = {.code = slow->fail};
     int code = WEIR_OK;
     if (slow->fail != WEIR_OK && request->kind == SLOW_GRANT) {
@@ -110,8 +115,10 @@ static inline int slow_kv_txn(void *self, const weir_kv_txn *txn, weir_kv_result
 {
     slow_kv *const slow = self;
     slow->txns++;
-    if (slow->refuse != WEIR_OK)
+    if (slow->refuse != WEIR_OK) {
+        slow_kv_before(slow);
         return slow->refuse;
+    }
     slow_kv_request *const request = calloc(1, sizeof *request);
     request->kind = SLOW_TXN;
     request->txn = *txn;
