@@ -16,14 +16,14 @@ static void the_admin_pages_tell_what_is(void **state)
     assert_non_null(strstr(reply.head, "\"limiter\":{\"remaining\":9,\"refused\":0}"));
     assert_non_null(strstr(reply.head, "\"breaker\":{\"state\":\"closed\",\"calls\":1"));
     assert_int_equal(admin_page("GET", "/metrics"), 200);
-    assert_non_null(
-        strstr(reply.head,
-               "http_server_request_duration_seconds_count{http_request_method=\"GET\","
-               "http_response_status_code=\"404\",http_route=\"\",error_type=\"\"} 1\n"));
-    assert_non_null(
-        strstr(reply.head,
-               "http_server_request_duration_seconds_count{http_request_method=\"GET\","
-               "http_response_status_code=\"200\",http_route=\"/s\",error_type=\"\"} 1\n"));
+    assert_non_null(strstr(reply.head,
+                           "http_server_request_duration_seconds_count{http_request_method=\"GET\","
+                           "http_response_status_code=\"404\",http_route=\"\",error_type=\"\",url_"
+                           "scheme=\"http\"} 1\n"));
+    assert_non_null(strstr(reply.head,
+                           "http_server_request_duration_seconds_count{http_request_method=\"GET\","
+                           "http_response_status_code=\"200\",http_route=\"/"
+                           "s\",error_type=\"\",url_scheme=\"http\"} 1\n"));
 }
 
 static void draining_ends_when_the_last_request_has(void **state)

@@ -2,6 +2,7 @@
 #include "support/fake_env.h"
 
 #include <weir/instrument.h>
+#include <weir/sampler.h>
 #include <weir/trace_store.h>
 
 #include <stdio.h>
@@ -130,13 +131,16 @@ static void a_request_that_is_served_is_a_span_and_a_duration(void **unused)
     (void)unused;
     create();
     weir_instrument_serve(instrument, &served, &request, "/orders/:id", NULL, 1000 * MS);
-    assert_true(shown("http_server_active_requests{http_request_method=\"GET\"} 1\n"));
+    assert_true(
+        shown("http_server_active_requests{http_request_method=\"GET\",url_scheme=\"http\"} 1\n"));
     weir_instrument_served(&served, 200, NULL, 1030 * MS);
-    assert_true(shown("http_server_active_requests{http_request_method=\"GET\"} 0\n"));
+    assert_true(
+        shown("http_server_active_requests{http_request_method=\"GET\",url_scheme=\"http\"} 0\n"));
     assert_true(shown("http_server_request_duration_seconds_bucket{http_request_method=\"GET\","
                       "http_response_status_code=\"200\",http_route=\"/orders/:id\","
-                      "error_type=\"\",le=\"0.05\"} 1\n"));
-    assert_true(shown("http_route=\"/orders/:id\",error_type=\"\",le=\"0.025\"} 0\n"));
+                      "error_type=\"\",url_scheme=\"http\",le=\"0.05\"} 1\n"));
+    assert_true(
+        shown("http_route=\"/orders/:id\",error_type=\"\",url_scheme=\"http\",le=\"0.025\"} 0\n"));
     assert_string_equal(latest()->name, "GET /orders/:id");
     assert_int_equal(span.end_ns - span.start_ns, 30 * MS);
     assert_string_equal(text(&span, "url.path"), "/orders/7");
@@ -160,9 +164,9 @@ static void an_error_of_ours_is_an_error_and_one_of_the_clients_is_not(void **un
     assert_string_equal(text(&span, "error.type"), "timeout");
     assert_string_equal(span.status_message, "timeout");
     assert_true(shown("http_response_status_code=\"503\",http_route=\"/orders/:id\","
-                      "error_type=\"503\",le=\"+Inf\"} 1\n"));
+                      "error_type=\"503\",url_scheme=\"http\",le=\"+Inf\"} 1\n"));
     assert_true(shown("http_response_status_code=\"\",http_route=\"/orders/:id\","
-                      "error_type=\"timeout\",le=\"+Inf\"} 1\n"));
+                      "error_type=\"timeout\",url_scheme=\"http\",le=\"+Inf\"} 1\n"));
 }
 
 static void an_unknown_method_is_one_of_many(void **unused)
@@ -202,7 +206,8 @@ static void a_second_end_says_nothing(void **unused)
     serve(200, NULL);
     weir_instrument_served(&served, 500, NULL, 2000 * MS);
     assert_false(shown("http_response_status_code=\"500\""));
-    assert_true(shown("http_server_active_requests{http_request_method=\"GET\"} 0\n"));
+    assert_true(
+        shown("http_server_active_requests{http_request_method=\"GET\",url_scheme=\"http\"} 0\n"));
 }
 
 static void a_clock_that_steps_back_has_requests_take_no_time(void **unused)
@@ -212,7 +217,8 @@ static void a_clock_that_steps_back_has_requests_take_no_time(void **unused)
     weir_instrument_serve(instrument, &served, &request, "/", NULL, 1000 * MS);
     weir_instrument_served(&served, 200, NULL, 1);
     assert_true(shown("http_server_request_duration_seconds_sum{http_request_method=\"GET\","
-                      "http_response_status_code=\"200\",http_route=\"/\",error_type=\"\"} 0\n"));
+                      "http_response_status_code=\"200\",http_route=\"/"
+                      "\",error_type=\"\",url_scheme=\"http\"} 0\n"));
 }
 
 /* ---- Made ---- */
@@ -257,6 +263,58 @@ static void a_call_is_a_child_whose_context_goes_with_it(void **unused)
     weir_instrument_called(&made, 200, NULL, 1004 * MS);
     assert_false(shown("http_response_status_code=\"200\",server_address"));
     weir_instrument_served(&served, 200, NULL, 1005 * MS);
+}
+
+static void an_ipv6_address_has_brackets_in_a_url_alone(void **unused)
+{
+    (void)unused;
+    weir_address address;
+    assert_int_equal(weir_address_parse(&address, "[2001:db8::7]:80"), WEIR_OK);
+    create();
+    weir_client_call_info info = call_info(&address);
+    info.parent = NULL;
+    weir_instrument_call(instrument, &made, &info, 1000 * MS);
+    weir_instrument_called(&made, 200, NULL, 1001 * MS);
+    assert_string_equal(text(latest(), "url.full"), "http://[2001:db8::7]:80/pay");
+    assert_string_equal(text(&span, "server.address"), "2001:db8::7");
+}
+
+/* What the conventions of HTTP spans list as important for decisions is there at the start. */
+static void a_sampler_can_decide_by_path_and_by_service(void **unused)
+{
+    (void)unused;
+    weir_address address;
+    weir_sampler *off, *rules;
+    weir_sampler_options by = WEIR_SAMPLER_OPTIONS_INIT;
+    weir_tracer_options tracing = WEIR_TRACER_OPTIONS_INIT;
+    by.env = tracing.env = &env;
+    assert_int_equal(weir_sampler_create_named(&off, "always_off", NULL, &env), WEIR_OK);
+    weir_sampler_rule const wanted[] = {
+        {.attribute = "url.path", .value = "/orders/*", .then = weir_sampler_hook(off)},
+        {.attribute = "weir.service", .value = "payment", .then = weir_sampler_hook(off)},
+    };
+    by.kind = WEIR_SAMPLER_RULES;
+    by.rules = wanted;
+    by.rule_count = 2;
+    assert_int_equal(weir_sampler_create(&rules, &by), WEIR_OK);
+    tracing.sampling = weir_sampler_hook(rules);
+    assert_int_equal(weir_tracer_create(&options.tracer, &tracing), WEIR_OK);
+    create();
+    weir_instrument_serve(instrument, &served, &request, "/", NULL, 1000 * MS);
+    assert_int_equal(served.span.context.flags & 1, 0);
+    weir_instrument_served(&served, 200, NULL, 1001 * MS);
+    request.path = weir_http_str("/users");
+    weir_instrument_serve(instrument, &served, &request, "/", NULL, 1000 * MS);
+    assert_int_equal(served.span.context.flags & 1, 1);
+    assert_int_equal(weir_address_parse(&address, "10.0.0.7:8443"), WEIR_OK);
+    weir_client_call_info const info = call_info(&address);
+    weir_instrument_call(instrument, &made, &info, 1000 * MS);
+    assert_int_equal(made.span.context.flags & 1, 0);
+    weir_instrument_called(&made, 200, NULL, 1001 * MS);
+    weir_instrument_served(&served, 200, NULL, 1001 * MS);
+    weir_tracer_destroy(options.tracer);
+    weir_sampler_destroy(rules);
+    weir_sampler_destroy(off);
 }
 
 static void all_formats_at_once_have_room(void **unused)
@@ -441,7 +499,7 @@ static void an_event_without_memory_harms_nobody(void **unused)
     }
     serve(200, NULL);
     assert_true(shown("http_response_status_code=\"200\",http_route=\"/orders/:id\","
-                      "error_type=\"\",le=\"+Inf\"} 1\n"));
+                      "error_type=\"\",url_scheme=\"http\",le=\"+Inf\"} 1\n"));
 }
 
 static void two_of_them_cannot_share_metrics(void **unused)
@@ -467,6 +525,8 @@ int main(void)
         CASE(a_second_end_says_nothing),
         CASE(a_clock_that_steps_back_has_requests_take_no_time),
         CASE(a_call_is_a_child_whose_context_goes_with_it),
+        CASE(an_ipv6_address_has_brackets_in_a_url_alone),
+        CASE(a_sampler_can_decide_by_path_and_by_service),
         CASE(all_formats_at_once_have_room),
         CASE(without_an_instrument_contexts_still_pass),
         CASE(without_metrics_there_are_spans_alone),

@@ -14,8 +14,8 @@
  * Families, in seconds where they are durations:
  *
  *   http.server.request.duration   http.request.method, http.response.status_code, http.route,
- *                                  error.type
- *   http.server.active_requests    http.request.method
+ *                                  error.type, url.scheme
+ *   http.server.active_requests    http.request.method, url.scheme
  *   http.client.request.duration   http.request.method, http.response.status_code,
  *                                  server.address, server.port, error.type
  *   weir.caller.call.duration      weir.service, weir.outcome

@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define HTTP_FACTS  12
+#define HTTP_SCHEME "http"
+
 /* ---- What both have ---- */
 
 /* RFC 9110, 9.1, and RFC 5789: any other is one of many. */
@@ -42,11 +45,21 @@ static double http_seconds(uint64_t from_ns, uint64_t to_ns)
     return to_ns > from_ns ? (double)(to_ns - from_ns) / 1e9 : 0;
 }
 
-static void http_set_text(weir_span *span, const char *key, weir_http_slice text)
+/* What is known at the start, for the sampler to see. */
+typedef struct http_facts {
+    weir_attribute list[HTTP_FACTS];
+    size_t count;
+} http_facts;
+
+static void http_add_text(http_facts *facts, const char *key, weir_http_slice text)
 {
-    weir_attribute const attribute = weir_attribute_text(key, text.data, text.size);
     if (text.size > 0)
-        weir_span_set(span, &attribute, 1);
+        facts->list[facts->count++] = weir_attribute_text(key, text.data, text.size);
+}
+
+static void http_add_int(http_facts *facts, const char *key, int64_t value)
+{
+    facts->list[facts->count++] = weir_attribute_int(key, value);
 }
 
 /* How a span ends: its status by the convention, as both sides have it. */
@@ -135,47 +148,39 @@ bool weir_instrument_is_carrier(const weir_instrument *instrument, weir_http_sli
 /* ---- Served ---- */
 
 /* Host and port of what the client asked for; an IPv6 address has no brackets. */
-static void http_describe_authority(weir_span *span, weir_http_slice authority)
+static void http_describe_authority(http_facts *facts, weir_http_slice authority)
 {
     const char *const data = authority.data;
     bool const bracketed = authority.size > 0 && data[0] == '[';
     size_t end = 0;
     while (end < authority.size && data[end] != (bracketed ? ']' : ':'))
         end++;
-    http_set_text(span, "server.address", (weir_http_slice){data + bracketed, end - bracketed});
+    http_add_text(facts, "server.address", (weir_http_slice){data + bracketed, end - bracketed});
     int64_t port = 0;
     for (size_t i = end + 1 + bracketed; i < authority.size; i++)
         port =
             data[i] >= '0' && data[i] <= '9' && port < 65536 ? port * 10 + (data[i] - '0') : 65536;
-    weir_attribute const attribute = weir_attribute_int("server.port", port);
     if (port > 0 && port < 65536)
-        weir_span_set(span, &attribute, 1);
+        http_add_int(facts, "server.port", port);
 }
 
-static void http_describe_request(weir_server_call *call, const weir_http_request *request,
-                                  const weir_address *peer)
+static void http_describe_request(http_facts *facts, const weir_server_call *call,
+                                  const weir_http_request *request, const char *client)
 {
-    char text[WEIR_ADDRESS_TEXT_SIZE];
-    weir_attribute const attributes[] = {
-        weir_attribute_string("http.request.method", call->method),
-        weir_attribute_string("url.scheme", "http"),
-        weir_attribute_string("network.protocol.version",
-                              request->minor_version == 0 ? "1.0" : "1.1"),
-    };
     const weir_http_header *const agent =
         weir_http_find(request->headers, request->header_count, "User-Agent");
-    weir_span_set(&call->span, attributes, 3);
-    http_set_text(&call->span, "url.path", http_without_query(request->path));
-    http_describe_authority(&call->span, request->authority);
-    http_set_text(&call->span, "http.route", weir_http_str(call->route));
+    http_add_text(facts, "http.request.method", weir_http_str(call->method));
+    http_add_text(facts, "url.scheme", weir_http_str(HTTP_SCHEME));
+    http_add_text(facts, "network.protocol.version",
+                  weir_http_str(request->minor_version == 0 ? "1.0" : "1.1"));
+    http_add_text(facts, "url.path", http_without_query(request->path));
+    http_describe_authority(facts, request->authority);
+    http_add_text(facts, "http.route", weir_http_str(call->route));
     if (call->method[0] == '_')
-        http_set_text(&call->span, "http.request.method_original", request->method);
+        http_add_text(facts, "http.request.method_original", request->method);
     if (agent != NULL)
-        http_set_text(&call->span, "user_agent.original", agent->value);
-    if (peer != NULL) {
-        weir_address_format_ip(peer, text);
-        http_set_text(&call->span, "client.address", weir_http_str(text));
-    }
+        http_add_text(facts, "user_agent.original", agent->value);
+    http_add_text(facts, "client.address", weir_http_str(client));
 }
 
 /* "GET /orders/:id"; without a route, and of unknown methods, what is known of it. */
@@ -185,11 +190,18 @@ static void http_name_request(const weir_server_call *call, char *name, size_t r
     (void)snprintf(name, room, "%s%s%s", method, call->route[0] != '\0' ? " " : "", call->route);
 }
 
+static void http_count_active(const weir_server_call *call, int64_t by)
+{
+    const char *const labels[] = {call->method, HTTP_SCHEME};
+    weir__instrument_add(call->instrument, WEIR__SERVER_ACTIVE, labels, by);
+}
+
 void weir_instrument_serve(weir_instrument *instrument, weir_server_call *call,
                            const weir_http_request *request, const char *route,
                            const weir_address *peer, uint64_t now_ns)
 {
-    char name[WEIR_SERVER_CALL_ROUTE + 16];
+    char name[WEIR_SERVER_CALL_ROUTE + 16], client[WEIR_ADDRESS_TEXT_SIZE] = "";
+    http_facts facts = {.count = 0};
     weir_trace_context remote;
     weir_span_options options = WEIR_SPAN_OPTIONS_INIT;
     http_reader reader = {request};
@@ -205,12 +217,17 @@ void weir_instrument_serve(weir_instrument *instrument, weir_server_call *call,
         options.parent = &remote;
     options.kind = WEIR_SPAN_SERVER;
     options.start_ns = now_ns;
+    if (tracer != NULL) {
+        if (peer != NULL)
+            weir_address_format_ip(peer, client);
+        http_describe_request(&facts, call, request, client);
+    }
+    options.attributes = facts.list;
+    options.attribute_count = facts.count;
     http_name_request(call, name, sizeof name);
     weir_span_start(&call->span, tracer, name, &options);
-    if (weir_span_recording(&call->span))
-        http_describe_request(call, request, peer);
     if (instrument != NULL)
-        weir__instrument_add(instrument, WEIR__SERVER_ACTIVE, &call->method, 1);
+        http_count_active(call, 1);
 }
 
 void weir_instrument_served(weir_server_call *call, int status, const char *error, uint64_t now_ns)
@@ -219,45 +236,49 @@ void weir_instrument_served(weir_server_call *call, int status, const char *erro
     weir_instrument *const instrument = call->instrument;
     if (instrument == NULL)
         return;
-    call->instrument = NULL;
     error = http_error(status, 500, error, error_code);
     if (status != 0)
         (void)snprintf(code, sizeof code, "%d", status);
-    const char *const labels[] = {call->method, code, call->route, error};
+    const char *const labels[] = {call->method, code, call->route, error, HTTP_SCHEME};
     weir__instrument_record(instrument, WEIR__SERVER_DURATION, labels,
                             http_seconds(call->began_ns, now_ns), &call->span.context);
-    weir__instrument_add(instrument, WEIR__SERVER_ACTIVE, &call->method, -1);
+    http_count_active(call, -1);
+    call->instrument = NULL;
     http_end_span(&call->span, status, error, now_ns);
 }
 
 /* ---- Made ---- */
 
-static void http_describe_call(weir_client_call *call, const weir_client_call_info *info)
+static void http_describe_call(http_facts *facts, const weir_client_call *call,
+                               const weir_client_call_info *info)
 {
-    char url[512];
-    weir_http_slice const path = http_without_query(info->path);
-    weir_attribute const attributes[] = {
-        weir_attribute_string("http.request.method", call->method),
-        weir_attribute_string("server.address", call->address),
-        weir_attribute_int("server.port", info->address->port),
-    };
-    weir_attribute const resend =
-        weir_attribute_int("http.request.resend_count", (int64_t)info->attempt - 1);
-    weir_span_set(&call->span, attributes, 3);
-    (void)snprintf(url, sizeof url, "http://%s:%s%.*s", call->address, call->port, (int)path.size,
-                   path.data != NULL ? path.data : "");
-    http_set_text(&call->span, "url.full", weir_http_str(url));
-    http_set_text(&call->span, "weir.service", weir_http_str(info->service));
-    http_set_text(&call->span, "weir.member", weir_http_str(info->member));
+    http_add_text(facts, "http.request.method", weir_http_str(call->method));
+    http_add_text(facts, "server.address", weir_http_str(call->address));
+    http_add_int(facts, "server.port", info->address->port);
+    http_add_text(facts, "weir.service", weir_http_str(info->service));
+    http_add_text(facts, "weir.member", weir_http_str(info->member));
     if (call->method[0] == '_')
-        http_set_text(&call->span, "http.request.method_original", info->method);
+        http_add_text(facts, "http.request.method_original", info->method);
     if (info->attempt > 1)
-        weir_span_set(&call->span, &resend, 1);
+        http_add_int(facts, "http.request.resend_count", (int64_t)info->attempt - 1);
+}
+
+/* Too dear for a span that nobody records. */
+static void http_set_url(weir_client_call *call, const weir_client_call_info *info)
+{
+    char url[512], authority[WEIR_ADDRESS_TEXT_SIZE];
+    weir_http_slice const path = http_without_query(info->path);
+    weir_address_format(info->address, authority);
+    (void)snprintf(url, sizeof url, "http://%s%.*s", authority, (int)path.size,
+                   path.data != NULL ? path.data : "");
+    weir_attribute const full = weir_attribute_string("url.full", url);
+    weir_span_set(&call->span, &full, 1);
 }
 
 void weir_instrument_call(weir_instrument *instrument, weir_client_call *call,
                           const weir_client_call_info *info, uint64_t now_ns)
 {
+    http_facts facts = {.count = 0};
     weir_span_options options = WEIR_SPAN_OPTIONS_INIT;
     weir_carrier const carrier = {NULL, http_set, call}; /* Only written. */
     weir_tracer *const tracer = instrument != NULL ? instrument->options.tracer : NULL;
@@ -272,9 +293,13 @@ void weir_instrument_call(weir_instrument *instrument, weir_client_call *call,
     options.parent = info->parent;
     options.kind = WEIR_SPAN_CLIENT;
     options.start_ns = now_ns;
+    if (tracer != NULL)
+        http_describe_call(&facts, call, info);
+    options.attributes = facts.list;
+    options.attribute_count = facts.count;
     weir_span_start(&call->span, tracer, call->method[0] == '_' ? "HTTP" : call->method, &options);
     if (weir_span_recording(&call->span))
-        http_describe_call(call, info);
+        http_set_url(call, info);
     if (weir_propagation_inject(formats, &call->span.context, &carrier) != WEIR_OK)
         call->header_count = 0; /* None of it, rather than half. */
 }
