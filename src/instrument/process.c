@@ -121,8 +121,10 @@ static void process_build(weir_metrics_observer *observer, void *user)
 {
     static const char version[] = PROCESS_VERSION(WEIR_VERSION_MAJOR) "." PROCESS_VERSION(
         WEIR_VERSION_MINOR) "." PROCESS_VERSION(WEIR_VERSION_PATCH);
-#if defined(__VERSION__)
-    static const char compiler[] = __VERSION__;
+#if defined(__clang__) && defined(__VERSION__)
+    static const char compiler[] = __VERSION__; /* Its name is in it. */
+#elif defined(__VERSION__)
+    static const char compiler[] = "gcc " __VERSION__;
 #else
     static const char compiler[] = "";
 #endif
