@@ -360,6 +360,7 @@ static void rules_are_checked(void **state)
     static const char *const comma[] = {"a,b"};
     static const char *const null[] = {NULL};
     static const char *const empty[] = {""};
+    static const char *const latin1[] = {"caf\xe9"};
     weir_config_rule const good = {.name = "a", .rule = "r"};
     weir_config_rule bad[10];
     for (size_t i = 0; i < 10; i++)
@@ -377,6 +378,8 @@ static void rules_are_checked(void **state)
     for (size_t i = 0; i < 10; i++)
         assert_int_equal(weir_config_release(f.config, &bad[i], NULL, NULL, &f.error), WEIR_EINVAL);
     bad[9].label_count = 1;
+    assert_int_equal(weir_config_release(f.config, &bad[9], NULL, NULL, NULL), WEIR_EINVAL);
+    bad[9].labels = latin1;
     assert_int_equal(weir_config_release(f.config, &bad[9], NULL, NULL, NULL), WEIR_EINVAL);
     bad[9].labels = NULL;
     assert_int_equal(weir_config_release(f.config, &bad[9], NULL, NULL, NULL), WEIR_EINVAL);

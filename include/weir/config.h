@@ -351,7 +351,8 @@ typedef struct weir_config_rule {
     const char *rule;        /**< Its id, among those of the name. */
     const char *environment; /**< Only of this one; NULL = of any. promote goes to its layer. */
     uint32_t priority;       /**< The highest is asked first. */
-    /** Clients with all of these labels; each 1..63 bytes without blank or ','; up to 16. */
+    /** Clients with all of these labels; each 1..63 bytes of UTF-8 without blank or
+     * ','; up to 16. */
     const char *const *labels;
     size_t label_count;
     /** Of these, the share whose XXH64(salt, id) falls below it, 0..1000 permille. The same id is

@@ -14,9 +14,10 @@ static bool edit_optional_ok(const char *word)
 static bool edit_labels_ok(const char *labels)
 {
     size_t count = 0;
-    for (const char *at = labels; at != NULL && *at != '\0'; count++) {
+    for (const char *at = labels != NULL ? labels : ""; *at != '\0'; count++) {
         size_t const size = strcspn(at, ",");
-        if (size == 0 || size >= WEIR_CONFIG_LABEL_SIZE || count == EDIT_LABELS)
+        if (size == 0 || size >= WEIR_CONFIG_LABEL_SIZE || count == EDIT_LABELS ||
+            !weir__text_is_utf8(at, size))
             return false;
         for (size_t i = 0; i < size; i++)
             if ((unsigned char)at[i] <= ' ' || at[i] == 0x7f)
