@@ -43,6 +43,7 @@ struct weir_tail {
     weir_tail_stats stats;
     weir__span *source; /* Not a span: resource as attributes, scope as name and message. */
     weir__span *ready, *last_ready; /* Kept, and to go to the next exporter. */
+    size_t ready_spans, ready_bytes;
     const weir_span_data **batch;
     size_t sending; /* Spans that it has; 0 = none. */
     bool calling;   /* Its function has not returned yet. */
@@ -123,10 +124,34 @@ static bool tail_wanted(const weir_tail *tail, const tail_trace *trace)
            (options->keep != NULL && options->keep(&view, options->user));
 }
 
-static void tail_release(weir_tail *tail, weir__span *first, weir__span *last)
+static void tail_release(weir_tail *tail, weir__span *first, weir__span *last, size_t count,
+                         size_t bytes)
 {
     *(tail->last_ready != NULL ? &tail->last_ready->next : &tail->ready) = first;
     tail->last_ready = last;
+    tail->ready_spans += count;
+    tail->ready_bytes += bytes;
+}
+
+static weir__span *tail_pop(weir_tail *tail)
+{
+    weir__span *const span = tail->ready;
+    tail->ready = span->next;
+    tail->ready_spans--;
+    tail->ready_bytes -= span->size;
+    if (tail->ready == NULL)
+        tail->last_ready = NULL;
+    return span;
+}
+
+/* The exporter does not keep up: what there is no room for is lost, the oldest first. */
+static void tail_trim(weir_tail *tail)
+{
+    while (tail->ready_spans > tail->options.max_spans ||
+           tail->ready_bytes > tail->options.max_bytes) {
+        tail->stats.failed++;
+        weir__span_free(&tail->env, tail_pop(tail));
+    }
 }
 
 /* What is remembered are the latest decisions. */
@@ -146,7 +171,8 @@ static void tail_decide(weir_tail *tail, tail_trace *trace)
     tail_unlink(trace->state == TAIL_ENDING ? &tail->ending : &tail->waiting, trace);
     if (keep) {
         tail->stats.kept += trace->span_count;
-        tail_release(tail, trace->first, trace->last);
+        tail_release(tail, trace->first, trace->last, trace->span_count,
+                     trace->bytes - sizeof *trace);
         trace->first = NULL;
     } else {
         tail->stats.dropped += trace->span_count;
@@ -228,7 +254,7 @@ static bool tail_late(weir_tail *tail, tail_trace *trace, const weir_span_data *
     if (span == NULL)
         return false;
     tail->stats.kept++;
-    tail_release(tail, span, span);
+    tail_release(tail, span, span, 1, span->size);
     return true;
 }
 
@@ -285,14 +311,11 @@ static weir__span *tail_fill(weir_tail *tail)
     weir__span *const first = tail->ready;
     weir__span *last = NULL;
     while (tail->ready != NULL && tail->sending < tail->options.batch_size) {
-        last = tail->ready;
+        last = tail_pop(tail);
         tail->batch[tail->sending++] = &last->data;
-        tail->ready = last->next;
     }
     if (last != NULL)
         last->next = NULL;
-    if (tail->ready == NULL)
-        tail->last_ready = NULL;
     return first;
 }
 
@@ -392,6 +415,7 @@ static void tail_cancel(void *self)
     pthread_mutex_lock(&tail->lock);
     tail->stats.failed += tail->sending;
     tail->sending = 0;
+    tail_trim(tail);
     pthread_mutex_unlock(&tail->lock);
 }
 
@@ -468,11 +492,8 @@ void weir_tail_destroy(weir_tail *tail)
     for (size_t i = 0; i < 3; i++)
         while (lists[i]->oldest != NULL)
             tail_forget(tail, lists[i], lists[i]->oldest);
-    while (tail->ready != NULL) {
-        weir__span *const span = tail->ready;
-        tail->ready = span->next;
-        weir__span_free(&env, span);
-    }
+    while (tail->ready != NULL)
+        weir__span_free(&env, tail_pop(tail));
     weir__span_free(&env, tail->source);
     weir__map_free(&tail->traces);
     pthread_mutex_destroy(&tail->lock);

@@ -405,6 +405,29 @@ static void what_the_exporter_loses_is_counted(void **unused)
     assert_int_equal(stats().failed, 33);
 }
 
+/* Each time one is given up. 7 of the first eight wait, and then 8: of each later eight, as many are
+ * lost. */
+static void an_exporter_that_does_not_keep_up_costs_no_more_memory(void **unused)
+{
+    (void)unused;
+    options.batch_size = 1;
+    options.max_spans = 8;
+    sink.mode = SPAN_SINK_LATER;
+    create();
+    make_failures();
+    weir_span_exporter const exporter = weir_tail_exporter(tail);
+    for (int round = 0; round < 5; round++) {
+        (void)give(spans, 8);
+        exporter.cancel(exporter.self);
+    }
+    assert_int_equal(stats().kept, 40);
+    assert_int_equal(stats().failed, 4 * 8);
+    sink.mode = SPAN_SINK_NOW;
+    run();
+    assert_int_equal(sink.spans, 5 + 8);
+    assert_int_equal(stats().failed, 32);
+}
+
 static void an_export_that_is_given_up_is_given_up_below(void **unused)
 {
     (void)unused;
@@ -537,6 +560,7 @@ int main(void)
         CASE(kept_spans_go_in_batches_and_say_who_made_them),
         CASE(the_tracer_waits_until_all_has_gone_out),
         CASE(what_the_exporter_loses_is_counted),
+        CASE(an_exporter_that_does_not_keep_up_costs_no_more_memory),
         CASE(an_export_that_is_given_up_is_given_up_below),
         CASE(the_tasks_own_exports_have_a_deadline),
         CASE(an_export_waits_for_the_tasks_own),

@@ -42,15 +42,16 @@ typedef struct weir_tail_trace {
 
 /** Start from WEIR_TAIL_OPTIONS_INIT, then change what you need. */
 typedef struct weir_tail_options {
-    size_t struct_size;         /**< Set by the macro; leave alone. */
-    weir_span_exporter next;    /**< Where kept spans go. Required. */
-    bool keep_errors;           /**< Traces with a span that has WEIR_SPAN_ERROR. */
-    uint64_t min_duration_ns;   /**< Traces that took as long; WEIR_NEVER = none. */
-    double ratio;               /**< Of the others, 0..1. */
-    uint64_t decision_wait_ns;  /**< After a trace's first span, >= 1. */
-    uint64_t linger_ns;         /**< After its root has ended; 0 = decide at once. */
-    uint32_t max_spans;         /**< Held, >= 1. */
-    uint64_t max_bytes;         /**< Of their memory, >= 1024. */
+    size_t struct_size;        /**< Set by the macro; leave alone. */
+    weir_span_exporter next;   /**< Where kept spans go. Required. */
+    bool keep_errors;          /**< Traces with a span that has WEIR_SPAN_ERROR. */
+    uint64_t min_duration_ns;  /**< Traces that took as long; WEIR_NEVER = none. */
+    double ratio;              /**< Of the others, 0..1. */
+    uint64_t decision_wait_ns; /**< After a trace's first span, >= 1. */
+    uint64_t linger_ns;        /**< After its root has ended; 0 = decide at once. */
+    /** Held, >= 1; and of kept ones, as many again may be left when `next` gives up. */
+    uint32_t max_spans;
+    uint64_t max_bytes;         /**< Of their memory, >= 1024; of either. */
     uint32_t max_decided;       /**< Decisions that are remembered for late spans. */
     uint32_t batch_size;        /**< Spans given to `next` together, 1..65536. */
     uint64_t export_timeout_ns; /**< Of each such batch, >= 1; the tracer's deadline counts too. */
@@ -78,7 +79,7 @@ typedef struct weir_tail_stats {
     uint64_t dropped; /**< Spans of traces that were not. */
     uint64_t early;   /**< Traces decided before their time, for want of room. */
     uint64_t timely;  /**< Traces decided since their root did not end in time. */
-    uint64_t failed;  /**< Kept, and lost: by `next`, or for want of memory. */
+    uint64_t failed;  /**< Kept, and lost: by `next`, or for want of memory or room. */
 } weir_tail_stats;
 
 /** Create a tail. @return WEIR_OK, WEIR_EINVAL or WEIR_ENOMEM. */
