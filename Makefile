@@ -116,7 +116,7 @@ tsan: ## all tests under ThreadSanitizer
 valgrind: ## unit tests under valgrind
 	@if ! command -v valgrind > /dev/null; then echo "SKIPPED: valgrind: it is not installed"; \
 	else $(MAKE) --no-print-directory -j$(JOBS) $(UNIT) $(ROOMS) > /dev/null && WEIR_VALGRIND=1 $(MAKE) --no-print-directory \
-	    unit RUN='valgrind -q --leak-check=full --fair-sched=try --error-exitcode=1' > $(BUILD)/valgrind.log 2>&1 || \
+	    unit RUN='valgrind -q --leak-check=full --fair-sched=try --error-exitcode=1 --max-threads=2000' > $(BUILD)/valgrind.log 2>&1 || \
 	    { cat $(BUILD)/valgrind.log; exit 1; }; echo "valgrind: nothing to say"; fi
 
 headers: ## each public header stands alone, twice, in C11 and in C++
