@@ -405,8 +405,8 @@ static void what_the_exporter_loses_is_counted(void **unused)
     assert_int_equal(stats().failed, 33);
 }
 
-/* Each time one is given up. 7 of the first eight wait, and then 8: of each later eight, as many are
- * lost. */
+/* Each time one is given up. 7 of the first eight wait, and then 8: of each later eight, as many
+ * are lost. */
 static void an_exporter_that_does_not_keep_up_costs_no_more_memory(void **unused)
 {
     (void)unused;
