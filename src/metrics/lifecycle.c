@@ -30,7 +30,10 @@ static void metrics_mend(weir_metrics_series *series)
     for (size_t i = 0; in_use && series->exemplars != NULL && i < series->family->exemplar_count;
          i++)
         series->exemplars[i].used = false;
-    pthread_mutex_init(&series->lock, NULL);
+    if (in_use)
+        pthread_mutex_init(&series->lock, NULL);
+    else
+        pthread_mutex_unlock(&series->lock);
     weir__cell_mend(series->family, series->shared);
     for (uint32_t i = 0; i < series->threads; i++)
         weir__cell_mend(series->family, atomic_load(&series->cells[i]));
