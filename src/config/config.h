@@ -10,8 +10,8 @@
 
 #include <regex.h>
 
-#define WEIR__CONFIG_SHARDS     1024
-#define WEIR__CONFIG_SHARD_BITS 10
+#define WEIR__CONFIG_SHARDS     256
+#define WEIR__CONFIG_SHARD_BITS 8
 #define WEIR__CONFIG_ROOT_SIZE  128
 #define WEIR__CONFIG_ATTEMPTS   16
 
