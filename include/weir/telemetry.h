@@ -82,7 +82,8 @@ WEIR_API WEIR_MUST_CHECK int weir_telemetry_push(weir_telemetry *telemetry, weir
  *
  * @param deadline_ns  on the loop's clock: it is over by then.
  * @param done         called once, on the loop's thread, and within if there is nothing to do:
- *                     WEIR_OK; WEIR_EFAILED: something was lost; WEIR_EDEADLINE.
+ *                     WEIR_OK; WEIR_EFAILED: something was lost; WEIR_EDEADLINE. Not the place to
+ *                     destroy it.
  * @return WEIR_OK; WEIR_ECLOSED: it was done before; WEIR_ENOMEM.
  */
 WEIR_API WEIR_MUST_CHECK int weir_telemetry_shutdown(weir_telemetry *telemetry,

@@ -203,7 +203,8 @@ WEIR_API void weir_span_end_at(weir_span *span, uint64_t now_ns);
 /** The task that exports. Any number of threads may run it: one of them does the work. */
 WEIR_API weir_task weir_tracer_task(weir_tracer *tracer);
 
-/** How a flush ended: as weir_tracer_flush() without a callback returns it. */
+/** How a flush ended: as weir_tracer_flush() without a callback returns it. Within the task: it may
+ * use the tracer, not destroy it. */
 typedef void (*weir_tracer_done_fn)(int result, void *user);
 
 /**
