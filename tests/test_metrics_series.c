@@ -162,6 +162,7 @@ static const struct {
     {"seconds_to_go", "s", "seconds_to_go_seconds", WEIR_METRICS_GAUGE},
     {"temperature", "Cel", "temperature_celsius", WEIR_METRICS_GAUGE},
     {"strange", "[a]b!", "strange_a_b", WEIR_METRICS_GAUGE},
+    {"_total", "%", "_total_percent_total", WEIR_METRICS_COUNTER},
     {"braces", "}{{x}y}", "braces", WEIR_METRICS_GAUGE},
 };
 

@@ -147,8 +147,8 @@ void weir__metrics_name_base(weir__text *out, const weir_metrics_family_options 
     weir__metrics_name_plain(out, options->name);
     if (!weir__text_ok(out))
         return;
-    if (options->kind == WEIR_METRICS_COUNTER && name_ends_in(out, "total", 5))
-        weir__text_cut(out, out->size - 6);
+    if (options->kind == WEIR_METRICS_COUNTER && name_ends_in(out, "total", 5) && out->size > 6)
+        weir__text_cut(out, out->size - 6); /* "_total" is a name of its own. */
     if (size == 0 || name_ends_in(out, unit, size))
         return;
     if (out->data[out->size - 1] != '_')
