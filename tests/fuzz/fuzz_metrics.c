@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define ROOM  65536
+#define ROOM  (1 << 21) /* Some 170 lines with a label of 8 KiB. */
 #define PARTS 6
 
 static char page[ROOM];
