@@ -420,6 +420,19 @@ static void observed_series_over_the_bound_are_added_up(void **state)
     assert_int_equal(stats().overflowed, 6);
 }
 
+static void series_that_are_gone_leave_their_room_in_the_same_scrape(void **state)
+{
+    (void)state;
+    told all = {.names = {"a", "b"}, .values = {1, 2}, .count = 2};
+    (void)observed(WEIR_METRICS_UPDOWN, WEIR_METRICS_INT, &all, 3);
+    assert_string_equal(metrics_page(),
+                        "# TYPE seen gauge\nseen{name=\"a\"} 1\nseen{name=\"b\"} 2\n");
+    all.names[0] = "c";
+    all.names[1] = "d";
+    assert_string_equal(metrics_page(),
+                        "# TYPE seen gauge\nseen{name=\"c\"} 1\nseen{name=\"d\"} 2\n");
+}
+
 /* ---- Visits ---- */
 
 static void visit_more(const weir_metrics_view *view, const weir_metrics_point *point, void *user)
@@ -470,6 +483,7 @@ int main(void)
         TEST(observed_gauges_are_of_any_value),
         TEST(observed_sums_refuse_what_added_ones_do),
         TEST(observed_series_over_the_bound_are_added_up),
+        TEST(series_that_are_gone_leave_their_room_in_the_same_scrape),
         TEST(a_visitor_may_change_what_it_visits),
     };
     return cmocka_run_group_tests_name("metrics series", tests, NULL, NULL);

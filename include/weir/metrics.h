@@ -97,8 +97,9 @@ WEIR_API void weir_metrics_get_stats(weir_metrics *metrics, weir_metrics_stats *
 
 /**
  * Tells the values of an instrument that are kept elsewhere, by weir_metrics_observe(), once a
- * scrape: series that it does not tell are not shown. Not to be called from another thread than the
- * scrape's. May call any function but those that scrape, and weir_metrics_destroy().
+ * scrape, or twice if series that are gone had the room of new ones: those that it does not tell
+ * are not shown. Not to be called from another thread than the scrape's. May call any function but
+ * those that scrape, and weir_metrics_destroy().
  */
 typedef void (*weir_metrics_observe_fn)(weir_metrics_observer *observer, void *user);
 
@@ -191,7 +192,8 @@ WEIR_API int weir_metrics_series_remove(weir_metrics_family *family, const char 
 
 /* ---- Recording ---- */
 
-/** COUNTER, which takes n >= 0 and stays at INT64_MAX, and UPDOWN, which wraps around there. */
+/** COUNTER, which takes n >= 0 and is shown as INT64_MAX from there up to 2^64, where it wraps
+ * around, and UPDOWN, which wraps around at INT64_MAX. */
 WEIR_API void weir_metrics_add(weir_metrics_series *series, int64_t n);
 /** The same of WEIR_METRICS_DOUBLE. */
 WEIR_API void weir_metrics_add_double(weir_metrics_series *series, double n);

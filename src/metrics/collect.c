@@ -2,7 +2,7 @@
 #include "metrics/metrics.h"
 
 /* False: this thread is within one already. */
-static bool collect_begin(weir_metrics *metrics, weir__scrape *scrape)
+static bool collect_begin(weir_metrics *metrics)
 {
     pthread_mutex_lock(&metrics->lock);
     bool const within =
@@ -12,7 +12,6 @@ static bool collect_begin(weir_metrics *metrics, weir__scrape *scrape)
             pthread_cond_wait(&metrics->turn, &metrics->lock);
         metrics->collecting = true;
         metrics->collector = pthread_self();
-        scrape->round = ++metrics->round;
     }
     pthread_mutex_unlock(&metrics->lock);
     return !within;
@@ -98,7 +97,7 @@ static weir_metrics_family *collect_next(weir_metrics *metrics, const weir_metri
 int weir_metrics_collect(weir_metrics *metrics, const weir_metrics_visitor *visitor, void *user)
 {
     weir__scrape scrape = {.metrics = metrics, .visitor = visitor, .user = user};
-    if (!collect_begin(metrics, &scrape))
+    if (!collect_begin(metrics))
         return WEIR_EBUSY;
     weir__metrics_observe(&scrape);
     scrape.time_ns = weir__wall_ns(&metrics->env);

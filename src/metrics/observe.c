@@ -64,29 +64,40 @@ int weir_metrics_observe_double(weir_metrics_observer *observer, const char *con
     return observe(observer, values, 0, value, observe_valid(observer->family, value, false));
 }
 
-/* Of the scrapes before, and not of this one. */
-static void observe_hide_old(weir_metrics_family *family, uint64_t round)
+/* Those of the scrapes before, and not of this one; whether there were any. */
+static bool observe_hide_old(weir_metrics_family *family, uint64_t round)
 {
+    bool some = false;
     for (weir_metrics_series *series = family->first; series != NULL;) {
         weir_metrics_series *const next = series->next;
-        if (series->shown && series->round != round)
+        if (series->shown && series->round != round) {
             weir__series_free(weir__series_hide(series));
+            some = true;
+        }
         series = next;
     }
+    return some;
+}
+
+/* Lock held, but for the callback. True: what is gone has left room for what found none. */
+static bool observe_ask(weir__scrape *scrape, weir_metrics_family *family)
+{
+    weir_metrics *const metrics = scrape->metrics;
+    weir_metrics_observer observer = {.family = family, .scrape = scrape};
+    scrape->round = ++metrics->round;
+    pthread_mutex_unlock(&metrics->lock);
+    family->options.observe(&observer, family->options.user);
+    pthread_mutex_lock(&metrics->lock);
+    bool const room = observe_hide_old(family, scrape->round);
+    return room && family->overflow != NULL;
 }
 
 void weir__metrics_observe(weir__scrape *scrape)
 {
     weir_metrics *const metrics = scrape->metrics;
     pthread_mutex_lock(&metrics->lock);
-    for (weir_metrics_family *family = metrics->first; family != NULL; family = family->next) {
-        weir_metrics_observer observer = {.family = family, .scrape = scrape};
-        if (family->options.observe == NULL)
-            continue;
-        pthread_mutex_unlock(&metrics->lock);
-        family->options.observe(&observer, family->options.user);
-        pthread_mutex_lock(&metrics->lock);
-        observe_hide_old(family, scrape->round);
-    }
+    for (weir_metrics_family *family = metrics->first; family != NULL; family = family->next)
+        if (family->options.observe != NULL && observe_ask(scrape, family))
+            (void)observe_ask(scrape, family);
     pthread_mutex_unlock(&metrics->lock);
 }
